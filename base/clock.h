@@ -1,0 +1,21 @@
+/*
+ * Time, in the two kinds that the program needs: how long (monotonic, for timeouts; counts time
+ * asleep too, so that a machine that was suspended sees its deadlines pass) and when (wall clock).
+ * Any thread.
+ */
+#ifndef OUTLOOKFS_BASE_CLOCK_H
+#define OUTLOOKFS_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Milliseconds since boot (CLOCK_BOOTTIME); never goes back. */
+int64_t clock_ms(void);
+
+/* Seconds since 1970-01-01T00:00:00Z. */
+int64_t clock_wall(void);
+
+/* Milliseconds from now until `deadline` (of clock_ms), for poll(2): 0 when it has passed, at most
+ * INT_MAX. */
+int clock_until(int64_t deadline);
+
+#endif
