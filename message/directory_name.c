@@ -38,7 +38,7 @@ int message_name_directory(char *name, const char *component, size_t len, unsign
         snprintf(suffix, sizeof suffix, "~%u", ordinal);
     size_t max = MESSAGE_NAME_MAX - strlen(suffix);
     char *normal = unicode_normalize(component, unicode_prefix(component, len, SOURCE_MAX));
-    for (const char *p = normal; *p != '\0' && used <= max; p = g_utf8_next_char(p))
+    for (char *p = normal; *p != '\0' && used <= max; p = g_utf8_next_char(p))
         used += (size_t)g_unichar_to_utf8(shown_as(g_utf8_get_char(p), used == 0), text + used);
     g_free(normal);
     used = unicode_cut(text, used, max);

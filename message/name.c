@@ -77,7 +77,7 @@ static size_t write_field(char *to, size_t max, const char *text, const char *ot
     size_t source = strnlen(text, SOURCE_MAX + 1);
     char *normal = unicode_normalize(text, unicode_prefix(text, source, SOURCE_MAX));
     struct field f = {.max = max};
-    for (const char *p = normal; *p != '\0' && f.len <= max; p = g_utf8_next_char(p))
+    for (char *p = normal; *p != '\0' && f.len <= max; p = g_utf8_next_char(p))
         field_put(&f, g_utf8_get_char(p));
     g_free(normal);
     size_t len = trimmed(f.text, unicode_cut(f.text, f.len, max));

@@ -37,8 +37,8 @@ void message_text_init(void)
 static void blank_controls(char *text)
 {
     char *to = text;
-    for (const char *p = text; *p != '\0';) {
-        const char *next = g_utf8_next_char(p);
+    for (char *p = text; *p != '\0';) {
+        char *next = g_utf8_next_char(p);
         if (unicode_is_control(g_utf8_get_char(p)))
             *to++ = ' ';
         else
