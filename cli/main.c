@@ -1,0 +1,11 @@
+/* The outlookfs command; cli/command.c is the table of what it can do. */
+#include <locale.h>
+
+#include "cli/command.h"
+
+int main(int argc, char **argv)
+{
+    setlocale(LC_CTYPE,
+              "C.UTF-8"); /* names and messages are UTF-8 whatever the terminal's locale */
+    return (int)command_main(argc, argv);
+}
