@@ -1,0 +1,181 @@
+/* cli/command.c, mount.c, session.c: which exit code, and that a failure is one line. The commands
+ * run in a child each, as they are used. */
+#include "tests/unit/test.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "cli/command.h"
+#include "tests/unit/cli/fakes.h"
+
+enum { WORDS_MAX = 8 };
+
+static char base[] = "/tmp/outlookfs-command-XXXXXX";
+
+/* Runs the command with words; `err` and `out` (4096 bytes each) get what it writes. */
+static int run(const char *const *words, char *out, char *err)
+{
+    char *argv[WORDS_MAX + 2] = {(char[]){"outlookfs"}};
+    int argc = 1, files[2];
+    for (; words[argc - 1] != NULL; argc++)
+        argv[argc] = strdup(words[argc - 1]);
+    for (int i = 0; i < 2; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "%s/output", base);
+        files[i] = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        unlink(path);
+    }
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(files[0], STDOUT_FILENO);
+        dup2(files[1], STDERR_FILENO);
+        int code = (int)command_main(argc, argv);
+        fflush(stdout);
+        _exit(code);
+    }
+    int status = -1;
+    waitpid(child, &status, 0);
+    char *const texts[] = {out, err};
+    for (int i = 0; i < 2; i++) {
+        ssize_t n = pread(files[i], texts[i], 4095, 0);
+        texts[i][n > 0 ? n : 0] = '\0';
+        close(files[i]);
+    }
+    while (--argc > 0)
+        free(argv[argc]);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void expect(const char *const *words, int code, const char *in_out, const char *in_err)
+{
+    char out[4096], err[4096];
+    int got = run(words, out, err);
+    if (got != code || strstr(out, in_out) == NULL || strstr(err, in_err) == NULL)
+        fail_msg("%s: %d\n%s%s", words[0], got, out, err);
+    const char *end = strchr(err, '\n');
+    if (err[0] != '\0' && (strncmp(err, "outlookfs: ", 11) != 0 || end == NULL || end[1] != '\0'))
+        fail_msg("not one line: %s", err);
+}
+
+static void test_usage(void **state)
+{
+    static const struct {
+        const char *words[WORDS_MAX];
+        int code;
+        const char *out, *err;
+    } rows[] = {
+        {{NULL},                                      2, "",                   "no command"     },
+        {{"--help"},                                  0, "outlookfs umount",   ""               },
+        {{"--version"},                               0, "outlookfs 0.",       ""               },
+        {{"mount", "--help"},                         0, "token_command=COMM", ""               },
+        {{"mount", "a@b", "/", "-o", "ro", "--help"}, 0, "cache_size=SIZE",    ""               },
+        {{"status", "--help"},                        0, "--json",             ""               },
+        {{"umount", "--help"},                        0, "usage: outlookfs u", ""               },
+        {{"bogus"},                                   2, "",                   "unknown command"},
+        {{"login", "me@outlook.com"},                 2, "",                   "unknown command"},
+        {{"sync", "/"},                               2, "",                   "unknown command"},
+        {{"search", "/", "x", "-0"},                  2, "",                   "unknown command"},
+        {{"--bogus"},                                 2, "",                   "unknown option" },
+        {{"mount"},                                   2, "",                   "takes an acc"   },
+        {{"mount", "a", "b", "c"},                    2, "",                   "takes an acc"   },
+        {{"mount", "-x", "a", "b"},                   2, "",                   "unknown opt"    },
+        {{"mount", "a", "b", "-o"},                   2, "",                   "-o needs"       },
+        {{"mount", "a/b", "/"},                       2, "",                   "a/b"            },
+        {{"mount", "a@b", "/", "-o", "bogus"},        2, "",                   "option bogus"   },
+        {{"a@b", "/", "-o", "ro,bogus"},              2, "",                   "option bogus"   },
+        {{"a", "/", "-o", "bogus"},                   2, "",                   "option bogus"   },
+        {{"umount"},                                  2, "",                   "one directory"  },
+        {{"umount", "-x"},                            2, "",                   "unknown option" },
+        {{"umount", "/nonexistent"},                  1, "",                   "No such file"   },
+        {{"umount", "/tmp"},                          1, "",                   "not an outlookf"},
+        {{"status", "--bogus"},                       2, "",                   "unknown option" },
+        {{"status", "a", "b"},                        2, "",                   "at most"        },
+        {{"status", "/tmp"},                          1, "",                   "not an outlookf"},
+        {{"status"},                                  0, "nothing is mounted", ""               },
+        {{"status", "--json"},                        0, "",                   ""               },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        expect(rows[i].words, rows[i].code, rows[i].out, rows[i].err);
+}
+
+static void test_mountpoint(void **state)
+{
+    const struct {
+        const char *dir, *err;
+    } rows[] = {
+        {"/nonexistent",      "mkdir"              },
+        {"/proc/self/status", "not a directory"    },
+        {"/proc",             "mounted there alrea"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        const char *const words[] = {"mount", "a@b", rows[i].dir, "-o", "token_command=t", NULL};
+        expect(words, 1, "", rows[i].err);
+    }
+    const char *const words[] = {"mount", "a@b", base, NULL};
+    expect(words, 3, "", "token_command");
+}
+
+/* sync's errors become the contract's exit codes, in the foreground and through the pipe. */
+static void test_exit_codes(void **state)
+{
+    static const struct {
+        enum sync_error error;
+        const char *text;
+        int code;
+        const char *err;
+    } rows[] = {
+        {SYNC_ERR_AUTH,        "sign in; again", 3, "outlookfs: sign in; again\n"},
+        {SYNC_ERR_UNREACHABLE, "no server",      4, "outlookfs: no server\n"     },
+        {SYNC_ERR_REFUSED,     "go away",        5, "outlookfs: go away\n"       },
+        {SYNC_ERR_CONFIG,      "bad option",     2, "outlookfs: bad option\n"    },
+        {SYNC_ERR_BUSY,        "in use\x1b[m",   1, "outlookfs: in use?[m\n"     },
+        {SYNC_ERR_CACHE,       "",               1, "debug\n"                    },
+        {SYNC_OK,              "",               1, "cannot mount: fusermount3"  },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        fake_sync_error = rows[i].error;
+        fake_sync_text = rows[i].text;
+        const char *const back[] = {"mount", "a@b", base, "-o", "token_command=t", NULL};
+        const char *const front[] = {"a@b", base, "-f", "-o", "token_command=t", NULL};
+        expect(back, rows[i].code, "", rows[i].err);
+        expect(front, rows[i].code, "", rows[i].err);
+    }
+}
+
+static int make_base(void **state)
+{
+    if (mkdtemp(base) == NULL)
+        return -1;
+    setenv("HOME", base, 1);
+    setenv("XDG_RUNTIME_DIR", base, 1);
+    unsetenv("XDG_CONFIG_HOME");
+    unsetenv("XDG_STATE_HOME");
+    setenv("XDG_CACHE_HOME", base, 1);
+    return 0;
+}
+
+static int remove_base(void **state)
+{
+    static const char *const left[] = {"/outlookfs/a@b", "/outlookfs", ""};
+    for (size_t i = 0; i < sizeof left / sizeof left[0]; i++) {
+        char path[128];
+        snprintf(path, sizeof path, "%s%s", base, left[i]);
+        rmdir(path);
+    }
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_usage),
+        cmocka_unit_test(test_mountpoint),
+        cmocka_unit_test(test_exit_codes),
+    };
+    return cmocka_run_group_tests(tests, make_base, remove_base);
+}
