@@ -1,0 +1,412 @@
+/*
+ * Opening a connection: greeting, STARTTLS, capabilities, sign-in, probe.
+ *
+ * Each step submits to the same pipeline that serves the connection afterwards, and waits for the
+ * answer in imap_connection_step; so bounds, cancelling, and what a BYE means are the same
+ * everywhere. The probe exists because Outlook accepts a sign-in whose mailbox it will not open,
+ * and says so only at the next command (OUTLOOK.md section 1); it costs no round trip of its own,
+ * since it shares one with CAPABILITY and ID.
+ */
+#include "imap/pipeline.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "imap/dial.h"
+#include "imap/failure.h"
+#include "imap/sasl.h"
+
+/* How one command of the opening ended. */
+struct outcome {
+    bool done;
+    enum imap_error error;
+    enum imap_code_kind code;
+    struct imap_span text; /* points into said */
+    char said[IMAP_QUOTE_MAX];
+    struct imap_failure failure;
+};
+
+static const struct mechanism {
+    enum imap_auth auth;
+    unsigned capability;
+    const char *name, *option;
+} mechanisms[] = {
+    {IMAP_AUTH_XOAUTH2,     IMAP_CAP_AUTH_XOAUTH2,     "XOAUTH2",     "xoauth2"    },
+    {IMAP_AUTH_OAUTHBEARER, IMAP_CAP_AUTH_OAUTHBEARER, "OAUTHBEARER", "oauthbearer"},
+    {IMAP_AUTH_PASSWORD,    IMAP_CAP_AUTH_PLAIN,       "PLAIN",       "password"   },
+};
+
+static void on_done(void *ctx, const struct imap_completion *completion)
+{
+    struct outcome *o = ctx;
+    o->done = true;
+    o->error = completion->error;
+    o->failure = *completion->failure;
+    if (completion->response == NULL)
+        return;
+    struct imap_span text = completion->response->status.text;
+    o->code = completion->response->status.code.kind;
+    o->text.data = o->said;
+    o->text.len = text.len < sizeof o->said ? text.len : sizeof o->said;
+    if (o->text.len > 0)
+        memcpy(o->said, text.data, o->text.len);
+}
+
+/* Waits until everything submitted was answered. */
+static enum imap_error settle(struct imap_connection *c)
+{
+    enum imap_error error = c->ended ? c->failure.error : IMAP_OK;
+    while (error == IMAP_OK && c->in_flight > 0)
+        error = imap_connection_step(c, -1, -1);
+    return error;
+}
+
+static enum imap_error submit_verb(struct imap_connection *c, const char *verb, struct outcome *o)
+{
+    *o = (struct outcome){0};
+    return imap_pipeline_submit_lines(c, verb, NULL, IMAP_REQUEST_PLAIN, on_done, o);
+}
+
+/* Notes why the opening fails; the first reason stands. */
+static enum imap_error fail(struct imap_connection *c, enum imap_error error, const char *text)
+{
+    imap_connection_end_text(c, error, text);
+    return c->failure.error;
+}
+
+static enum imap_error fail_as(struct imap_connection *c, const struct imap_failure *failure)
+{
+    imap_connection_end(c, failure);
+    return c->failure.error;
+}
+
+static enum imap_error ask_capabilities(struct imap_connection *c)
+{
+    struct outcome o;
+    imap_state_enter(c, IMAP_STATE_CAPABILITY);
+    if (submit_verb(c, "CAPABILITY", &o) != IMAP_OK)
+        return fail(c, IMAP_ERR_MEMORY, "out of memory");
+    enum imap_error error = settle(c);
+    if (error != IMAP_OK)
+        return error;
+    if (o.error != IMAP_OK)
+        return fail_as(c, &o.failure);
+    return c->capabilities_known ? IMAP_OK
+                                 : fail(c, IMAP_ERR_PROTOCOL, "the server names no capabilities");
+}
+
+static enum imap_error start_tls_stream(struct imap_connection *c)
+{
+    struct imap_failure failure;
+    const struct imap_tls_settings tls = {
+        .host = c->settings.host,
+        .cafile = c->settings.cafile,
+        .port = c->settings.port,
+        .cancel_fd = c->settings.cancel_fd,
+        .deadline = clock_ms() + c->settings.connect_timeout_ms,
+    };
+    enum imap_error error = imap_stream_start_tls(c->stream, &tls, &failure);
+    return error == IMAP_OK ? IMAP_OK : fail_as(c, &failure);
+}
+
+static bool body_begin(void *ctx, uint32_t sequence, uint64_t length)
+{
+    const struct imap_connection *c = ctx;
+    const struct imap_body_sink *sink = &c->handler.body;
+    return c->state >= IMAP_STATE_READY && c->state < IMAP_STATE_LOGOUT && sink->begin != NULL &&
+           sink->begin(sink->ctx, sequence, length);
+}
+
+static bool body_chunk(void *ctx, const char *data, size_t len)
+{
+    const struct imap_connection *c = ctx;
+    const struct imap_body_sink *sink = &c->handler.body;
+    return c->state < IMAP_STATE_LOGOUT && sink->chunk != NULL && sink->chunk(sink->ctx, data, len);
+}
+
+static void body_end(void *ctx)
+{
+    const struct imap_connection *c = ctx;
+    if (c->state < IMAP_STATE_LOGOUT && c->handler.body.end != NULL)
+        c->handler.body.end(c->handler.body.ctx);
+}
+
+/* A parser that knows nothing of what came before. */
+static enum imap_error fresh_parser(struct imap_connection *c)
+{
+    const struct imap_body_sink sink = {c, body_begin, body_chunk, body_end};
+    imap_parser_free(&c->parser);
+    c->parser = imap_parser_new(&imap_parser_default_limits, &sink);
+    return c->parser != NULL ? IMAP_OK : fail(c, IMAP_ERR_MEMORY, "out of memory");
+}
+
+/* RFC 3501 section 6.2.1. Nothing that was said in clear text survives: parser and capabilities
+ * start afresh, and bytes that followed the OK before TLS end the connection (parse in
+ * connection.c). */
+static enum imap_error start_tls(struct imap_connection *c)
+{
+    struct outcome o = {0};
+    enum imap_error error = IMAP_OK;
+    if (c->preauth)
+        return fail(c, IMAP_ERR_CLEARTEXT,
+                    "the server skips the sign-in in clear text, which STARTTLS cannot mend; use "
+                    "tls=implicit");
+    if (!c->capabilities_known)
+        error = ask_capabilities(c);
+    if (error != IMAP_OK)
+        return error;
+    if ((c->capabilities & IMAP_CAP_STARTTLS) == 0)
+        return fail(c, IMAP_ERR_CLEARTEXT,
+                    "the server offers no STARTTLS; use tls=implicit, usually on port 993");
+    imap_state_enter(c, IMAP_STATE_STARTTLS);
+    if (imap_pipeline_submit_lines(c, "STARTTLS", NULL, IMAP_REQUEST_STARTTLS, on_done, &o))
+        return fail(c, IMAP_ERR_MEMORY, "out of memory");
+    error = settle(c);
+    if (error != IMAP_OK)
+        return error;
+    if (o.error != IMAP_OK)
+        return fail(c, IMAP_ERR_CLEARTEXT, "the server refuses STARTTLS; use tls=implicit");
+    error = start_tls_stream(c);
+    c->switching = c->capabilities_known = false;
+    c->capabilities = 0;
+    return error == IMAP_OK ? fresh_parser(c) : error;
+}
+
+static enum imap_error await_greeting(struct imap_connection *c)
+{
+    enum imap_error error = IMAP_OK;
+    c->progress_at = clock_ms();
+    while (error == IMAP_OK && !c->greeted)
+        error = imap_connection_step(c, -1, -1);
+    return error;
+}
+
+static const struct mechanism *mechanism_of(enum imap_auth auth)
+{
+    const struct mechanism *m = mechanisms;
+    while (m->auth != auth)
+        m++;
+    return m;
+}
+
+/* The server has not got the mechanism that was asked for: what would work instead? */
+static enum imap_error no_mechanism(struct imap_connection *c, const struct mechanism *wanted)
+{
+    struct imap_failure failure;
+    const struct mechanism *other = NULL;
+    for (size_t i = 0; i < sizeof mechanisms / sizeof *mechanisms; i++) {
+        if (other == NULL && (c->capabilities & mechanisms[i].capability) != 0)
+            other = &mechanisms[i];
+    }
+    bool oauth_only = wanted->auth == IMAP_AUTH_PASSWORD && other != NULL;
+    imap_failure_set(&failure, oauth_only ? IMAP_ERR_AUTH_BASIC : IMAP_ERR_AUTH_MECH,
+                     "%s: the server offers no sign-in by %s; %s%s", c->settings.host,
+                     oauth_only ? "password" : wanted->name,
+                     other != NULL ? "use auth=" : "it offers none that outlookfs has",
+                     other != NULL ? other->option : "");
+    return fail_as(c, &failure);
+}
+
+/* The refusal of a sign-in, as an error of its own where it says no more than NO. */
+static enum imap_error sign_in_refused(struct imap_connection *c, const struct outcome *o)
+{
+    struct imap_failure failure;
+    bool crowded = o->code == IMAP_CODE_LIMIT || o->code == IMAP_CODE_INUSE;
+    if (o->error != IMAP_ERR_NO && o->error != IMAP_ERR_BAD)
+        return fail_as(c, &o->failure);
+    if (crowded)
+        imap_failure_set(&failure, IMAP_ERR_UNAVAILABLE,
+                         "%s: the server takes no more connections of %s for now (%.*s); try later",
+                         c->settings.host, c->settings.username, IMAP_QUOTE(o->text));
+    else
+        imap_failure_set(&failure, IMAP_ERR_AUTH,
+                         "%s: the server refused the sign-in of %s (%.*s); check username= and %s",
+                         c->settings.host, c->settings.username, IMAP_QUOTE(o->text),
+                         c->settings.auth == IMAP_AUTH_PASSWORD
+                             ? "the password"
+                             : "that the token is fresh, theirs, and for IMAP");
+    return fail_as(c, &failure);
+}
+
+static bool encode_secret(const struct imap_connection *c, const char *secret, struct buffer *out)
+{
+    const struct imap_settings *s = &c->settings;
+    switch (s->auth) {
+    case IMAP_AUTH_XOAUTH2:
+        return imap_sasl_xoauth2(out, s->username, secret);
+    case IMAP_AUTH_OAUTHBEARER:
+        return imap_sasl_oauthbearer(out, s->username, secret, s->host, s->port);
+    case IMAP_AUTH_PASSWORD:
+        return imap_sasl_plain(out, s->username, secret);
+    }
+    return false;
+}
+
+/* AUTHENTICATE, with the initial response in the same line (RFC 4959) where the server has that and
+ * the line stays within what Outlook takes; tokens of 4 kB go by themselves after the "+". */
+static enum imap_error submit_authenticate(struct imap_connection *c, const struct mechanism *m,
+                                           const char *secret, struct outcome *o)
+{
+    struct buffer encoded, line;
+    buffer_init(&encoded, IMAP_SASL_MAX);
+    buffer_init(&line, IMAP_SASL_MAX + 64);
+    enum imap_error error = IMAP_ERR_MEMORY;
+    if (!encode_secret(c, secret, &encoded) || buffer_reserve(&line, encoded.len + 64) == NULL)
+        goto out;
+    bool inline_response =
+        (c->capabilities & IMAP_CAP_SASL_IR) != 0 && encoded.len + 64 <= IMAP_LINE_MAX;
+    c->auth_error = m->auth == IMAP_AUTH_OAUTHBEARER ? "AQ==" : "";
+    if (!buffer_printf(&line, "AUTHENTICATE %s", m->name))
+        goto out;
+    if (inline_response &&
+        (!buffer_append_byte(&line, ' ') || !buffer_append_text(&line, encoded.data)))
+        goto out;
+    error = imap_pipeline_submit_lines(c, line.data, inline_response ? NULL : encoded.data,
+                                       IMAP_REQUEST_AUTHENTICATE, on_done, o);
+out:
+    buffer_wipe(&encoded);
+    buffer_wipe(&line);
+    return error;
+}
+
+static enum imap_error submit_login(struct imap_connection *c, const char *secret,
+                                    struct outcome *o)
+{
+    struct imap_command command;
+    imap_command_init(&command, "LOGIN");
+    command.sensitive = true;
+    imap_command_astring(&command, c->settings.username, strlen(c->settings.username));
+    imap_command_astring(&command, secret, strlen(secret));
+    return imap_pipeline_submit(c, &command, IMAP_REQUEST_PLAIN, on_done, o);
+}
+
+static enum imap_error sign_in(struct imap_connection *c, const char *secret)
+{
+    const struct mechanism *m = mechanism_of(c->settings.auth);
+    struct outcome o = {0};
+    enum imap_error error;
+    bool login = m->auth == IMAP_AUTH_PASSWORD && (c->capabilities & m->capability) == 0;
+    if (login && (c->capabilities & IMAP_CAP_LOGINDISABLED) != 0)
+        return no_mechanism(c, m);
+    if (!login && (c->capabilities & m->capability) == 0)
+        return no_mechanism(c, m);
+    imap_state_enter(c, IMAP_STATE_AUTHENTICATE);
+    error = login ? submit_login(c, secret, &o) : submit_authenticate(c, m, secret, &o);
+    if (error != IMAP_OK)
+        return fail(c, error,
+                    "user name or secret cannot be sent (a control character in it, or too long); "
+                    "check username= and the token or password");
+    error = settle(c);
+    if (error != IMAP_OK)
+        return error;
+    return o.error == IMAP_OK ? IMAP_OK : sign_in_refused(c, &o);
+}
+
+/* Whether a refusal is about the connection, not about the command. */
+static bool fatal(enum imap_error error)
+{
+    return error != IMAP_OK && error != IMAP_ERR_NO && error != IMAP_ERR_BAD;
+}
+
+static enum imap_error submit_id(struct imap_connection *c, struct outcome *o)
+{
+    struct imap_command command;
+    *o = (struct outcome){0};
+    imap_command_id(&command, "outlookfs", OUTLOOKFS_VERSION);
+    return imap_pipeline_submit(c, &command, IMAP_REQUEST_PLAIN, on_done, o);
+}
+
+/* One verb, answered by OK or the end of the opening. */
+static enum imap_error ask(struct imap_connection *c, const char *verb)
+{
+    struct outcome o;
+    if (submit_verb(c, verb, &o) != IMAP_OK)
+        return fail(c, IMAP_ERR_MEMORY, "out of memory");
+    enum imap_error error = settle(c);
+    if (error != IMAP_OK || o.error == IMAP_OK)
+        return error;
+    if (!fatal(o.error)) /* no command works: the same ailment in other words */
+        imap_failure_from_server(&o.failure, IMAP_ERR_UNUSABLE, c->settings.host, verb, o.text);
+    return fail_as(c, &o.failure);
+}
+
+static enum imap_error probe(struct imap_connection *c)
+{
+    struct outcome outcomes[3] = {{0}};
+    bool names = (c->capabilities & IMAP_CAP_NAMESPACE) != 0;
+    imap_state_enter(c, IMAP_STATE_PROBE);
+    if (submit_verb(c, "CAPABILITY", &outcomes[0]) != IMAP_OK ||
+        ((c->capabilities & IMAP_CAP_ID) != 0 && submit_id(c, &outcomes[1]) != IMAP_OK) ||
+        submit_verb(c, names ? "NAMESPACE" : "NOOP", &outcomes[2]) != IMAP_OK) {
+        fail(c, IMAP_ERR_MEMORY, "out of memory");
+        imap_pipeline_abort(c, &c->failure); /* before the outcomes go */
+        return c->failure.error;
+    }
+    enum imap_error error = settle(c);
+    if (error != IMAP_OK)
+        return error;
+    for (size_t i = 0; i < 3; i++) {
+        if (fatal(outcomes[i].error))
+            return fail_as(c, &outcomes[i].failure);
+    }
+    if (outcomes[2].error != IMAP_OK)
+        return ask(c, "NOOP");
+    /* Servers that name NAMESPACE only once signed in, without saying so in the tagged OK. */
+    if (!names && (c->capabilities & IMAP_CAP_NAMESPACE) != 0)
+        return ask(c, "NAMESPACE");
+    return IMAP_OK;
+}
+
+static enum imap_error open_steps(struct imap_connection *c, const char *secret)
+{
+    enum imap_error error = fresh_parser(c);
+    if (error == IMAP_OK && c->settings.tls == IMAP_TLS_IMPLICIT)
+        error = start_tls_stream(c);
+    if (error == IMAP_OK)
+        error = await_greeting(c);
+    if (error == IMAP_OK && c->settings.tls == IMAP_TLS_STARTTLS)
+        error = start_tls(c);
+    if (error == IMAP_OK && !c->capabilities_known)
+        error = ask_capabilities(c);
+    if (error == IMAP_OK && !c->preauth)
+        error = sign_in(c, secret);
+    if (error == IMAP_OK)
+        error = probe(c);
+    if (error == IMAP_OK)
+        imap_state_enter(c, IMAP_STATE_READY);
+    return error;
+}
+
+enum imap_error imap_connection_open(struct imap_connection **connection,
+                                     const struct imap_settings *settings, const char *secret,
+                                     const struct imap_handler *handler,
+                                     struct imap_failure *failure)
+{
+    int fd = -1;
+    *connection = NULL;
+    enum imap_error error = imap_dial(settings, &fd, failure);
+    if (error != IMAP_OK)
+        return error;
+    struct imap_connection *c = calloc(1, sizeof *c);
+    struct imap_stream *stream = imap_stream_new(fd); /* closes fd where it fails */
+    if (c == NULL || stream == NULL) {
+        imap_stream_free(&stream);
+        free(c);
+        imap_failure_set(failure, IMAP_ERR_MEMORY, "%s: out of memory", settings->host);
+        return IMAP_ERR_MEMORY;
+    }
+    c->stream = stream;
+    c->settings = *settings;
+    c->handler = *handler;
+    imap_selected_clear(&c->selected);
+    error = open_steps(c, secret);
+    if (error == IMAP_OK) {
+        *connection = c;
+        return IMAP_OK;
+    }
+    *failure = c->failure;
+    imap_connection_close(&c);
+    return failure->error;
+}

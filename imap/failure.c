@@ -1,0 +1,112 @@
+/*
+ * See failure.h. One table says which of Outlook's sentences means what (OUTLOOK.md sections 1, 3
+ * and 5), one says what a person is told to do about it. The sentences are looked for anywhere in
+ * the text and without regard to case, because the service puts them behind other words at times.
+ */
+#include "imap/failure.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/log.h"
+
+enum { BACKOFF_MAX_MS = 24 * 60 * 60 * 1000 };
+
+static const struct {
+    const char *words;
+    enum imap_error error;
+} sentences[] = {
+    {"Request is throttled",                    IMAP_ERR_THROTTLED  },
+    {"Suggested Backoff Time",                  IMAP_ERR_THROTTLED  },
+    {"Server Unavailable",                      IMAP_ERR_UNAVAILABLE},
+    {"User is authenticated but not connected", IMAP_ERR_UNUSABLE   },
+    {"AccessTokenExpired",                      IMAP_ERR_EXPIRED    },
+    {"Basic authentication is disabled",        IMAP_ERR_AUTH_BASIC },
+};
+
+static const struct {
+    enum imap_error error;
+    const char *advice;
+} advices[] = {
+    {IMAP_ERR_THROTTLED,   "the server asks to wait before the next request"           },
+    {IMAP_ERR_UNAVAILABLE, "the server is unavailable for now; try again later"        },
+    {IMAP_ERR_UNUSABLE,
+     "signed in, but the mailbox is not reachable: switch IMAP on in the account's settings (Mail "
+     "> "
+     "Forwarding and IMAP > \"Let devices and apps use IMAP\"), or the token is another user's or "
+     "has the wrong scope, or there are too many connections"                          },
+    {IMAP_ERR_EXPIRED,     "the access token has expired; a new one is needed"         },
+    {IMAP_ERR_AUTH_BASIC,
+     "the server takes no passwords, only OAuth: use auth=xoauth2 with a token_command"},
+    {IMAP_ERR_NO,          "the server refused it"                                     },
+    {IMAP_ERR_BAD,         "the server did not understand it"                          },
+    {IMAP_ERR_CLOSED,      "the server ended the connection; try again"                },
+};
+
+/* Where `words` begins in `text`, without regard to case; NULL when it is not there. */
+static const char *find_words(struct imap_span text, const char *words)
+{
+    size_t len = strlen(words);
+    for (size_t i = 0; text.data != NULL && i + len <= text.len; i++) {
+        if (strncasecmp(text.data + i, words, len) == 0)
+            return text.data + i;
+    }
+    return NULL;
+}
+
+void imap_failure_set(struct imap_failure *failure, enum imap_error error, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    failure->error = error;
+    failure->backoff_ms = 0;
+    vsnprintf(failure->text, sizeof failure->text, format, args);
+    va_end(args);
+    log_make_printable(failure->text, strlen(failure->text));
+}
+
+enum imap_error imap_failure_classify(struct imap_span text)
+{
+    for (size_t i = 0; i < sizeof sentences / sizeof *sentences; i++) {
+        if (find_words(text, sentences[i].words) != NULL)
+            return sentences[i].error;
+    }
+    return IMAP_OK;
+}
+
+int64_t imap_failure_backoff(struct imap_span text)
+{
+    static const char words[] = "Backoff Time:";
+    const char *at = find_words(text, words);
+    if (at == NULL)
+        return 0;
+    const char *end = text.data + text.len;
+    int64_t ms = 0;
+    for (at += sizeof words - 1; at < end && *at == ' '; at++)
+        ;
+    for (; at < end && *at >= '0' && *at <= '9' && ms < BACKOFF_MAX_MS; at++)
+        ms = ms * 10 + (*at - '0');
+    return ms < BACKOFF_MAX_MS ? ms : BACKOFF_MAX_MS;
+}
+
+void imap_failure_from_server(struct imap_failure *failure, enum imap_error error, const char *host,
+                              const char *what, struct imap_span text)
+{
+    const char *advice = "it failed";
+    for (size_t i = 0; i < sizeof advices / sizeof *advices; i++) {
+        if (advices[i].error == error)
+            advice = advices[i].advice;
+    }
+    imap_failure_set(failure, error, "%s: %s: %s%s%.*s%s", host, what, advice,
+                     text.len > 0 ? " (" : "", IMAP_QUOTE(text), text.len > 0 ? ")" : "");
+    if (error == IMAP_ERR_THROTTLED)
+        failure->backoff_ms = imap_failure_backoff(text);
+}
+
+const char *imap_failure_errno(int number)
+{
+    const char *text = strerrordesc_np(number);
+    return text != NULL ? text : "unknown error";
+}
