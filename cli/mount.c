@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -122,15 +123,20 @@ static enum cli_exit check_mountpoint(struct session *session)
     return CLI_DONE;
 }
 
-/* The child says that it is mounted; whether it also answers, only the mount can say. */
-static enum cli_exit check_answer(const struct session *session)
+/* The child says that it is mounted; whether it also answers, only the mount can say. One that does
+ * not is taken away again. */
+static enum cli_exit check_answer(const struct session *session, pid_t child)
 {
+    char text[256];
     struct mounts_entry entry;
     int error = mounts_probe(session->mountpoint, ANSWER_MS);
     if (error == 0 && mounts_find(session->mountpoint, &entry) == 0 && entry.ours)
         return CLI_DONE;
-    cli_report("%s is mounted but does not answer (%s); see outlookfs status %s", session->dir,
-               error != 0 ? strerror(error) : "it was unmounted", session->dir);
+    cli_report("%s was mounted but does not answer (%s); try -f -o debug", session->dir,
+               error != 0 ? strerror(error) : "it was unmounted");
+    kill(child, SIGTERM);
+    if (mounts_unmount(session->mountpoint, true, text, sizeof text) != 0)
+        kill(child, SIGKILL);
     return CLI_OTHER;
 }
 
@@ -146,7 +152,7 @@ static enum cli_exit start(struct session *session)
     if (daemon.child == 0)
         return session_run(session, &daemon);
     enum cli_exit result = daemon_wait(&daemon);
-    return result == CLI_DONE ? check_answer(session) : result;
+    return result == CLI_DONE ? check_answer(session, daemon.child) : result;
 }
 
 enum cli_exit command_mount(int argc, char **argv)

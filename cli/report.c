@@ -8,7 +8,8 @@
 
 #include "base/log.h"
 
-static void write_line(const char *prefix, const char *format, va_list args)
+static __attribute__((format(printf, 2, 0))) void write_line(const char *prefix, const char *format,
+                                                             va_list args)
 {
     char line[CLI_TEXT_MAX + 64];
     size_t len = (size_t)snprintf(line, sizeof line, "outlookfs: %s", prefix);
