@@ -1,0 +1,82 @@
+/*
+ * What goes wrong in imap/, seen from a request: whether it may be tried again is imap's to say,
+ * what the caller is told is decided here, and what it means for the account as a whole (the
+ * outage, the limiter) is noted here too.
+ *
+ * An outage is a recent failure to sign in. While it lasts, requests that need the network fail at
+ * once with its error instead of each waiting for its own attempt; it is short where trying again
+ * costs nobody anything (an unreachable host) and longer where servers count the attempts.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "sync/internal.h"
+
+enum sync_error sync_error_of_imap(enum imap_error error)
+{
+    switch (error) {
+    case IMAP_OK:
+        return SYNC_OK;
+    case IMAP_ERR_AUTH:
+    case IMAP_ERR_AUTH_BASIC:
+    case IMAP_ERR_AUTH_MECH:
+    case IMAP_ERR_EXPIRED:
+        return SYNC_ERR_AUTH;
+    case IMAP_ERR_UNUSABLE:
+    case IMAP_ERR_NO:
+    case IMAP_ERR_BAD:
+        return SYNC_ERR_REFUSED;
+    case IMAP_ERR_THROTTLED:
+        return SYNC_ERR_THROTTLED;
+    case IMAP_ERR_TOO_LARGE:
+        return SYNC_ERR_TOO_LARGE;
+    case IMAP_ERR_CANCELLED:
+        return SYNC_ERR_STOPPING;
+    case IMAP_ERR_MEMORY:
+        return SYNC_ERR_MEMORY;
+    default:
+        return SYNC_ERR_UNREACHABLE;
+    }
+}
+
+/* How long requests fail at once after a failed sign-in, ms. */
+static int64_t outage_length(const struct imap_failure *failure)
+{
+    switch (sync_error_of_imap(failure->error)) {
+    case SYNC_ERR_AUTH:
+        return 10000;
+    case SYNC_ERR_REFUSED:
+        return 30000;
+    case SYNC_ERR_THROTTLED:
+        return failure->backoff_ms;
+    default:
+        return 1000;
+    }
+}
+
+void outage_note(struct sync *sync, const struct imap_failure *failure)
+{
+    pthread_mutex_lock(&sync->lock);
+    sync->outage.error = sync_error_of_imap(failure->error);
+    sync->outage.until = clock_ms() + outage_length(failure);
+    snprintf(sync->outage.text, sizeof sync->outage.text, "%s", failure->text);
+    pthread_mutex_unlock(&sync->lock);
+    if (failure->error == IMAP_ERR_THROTTLED)
+        limiter_note(sync, failure->backoff_ms);
+}
+
+void limiter_note(struct sync *sync, int64_t backoff_ms)
+{
+    if (backoff_ms <= 0)
+        backoff_ms = 1000;
+    if (backoff_ms > BACKOFF_MAX_MS)
+        backoff_ms = BACKOFF_MAX_MS;
+    int64_t until = clock_ms() + backoff_ms;
+    pthread_mutex_lock(&sync->lock);
+    if (until > sync->limiter_until)
+        sync->limiter_until = until;
+    pthread_mutex_unlock(&sync->lock);
+    log_warn("the server asks to wait %lld s", (long long)(backoff_ms + 999) / 1000);
+}

@@ -1,0 +1,267 @@
+/*
+ * The second half of a refresh: messages that went, and flags that changed.
+ *
+ * Without CONDSTORE a server has no word for either, so both are read off UID FETCH (FLAGS) over
+ * what is known, in windows. Messages are compared only when the counts differ (EXISTS against the
+ * cache), flags when the last look is older than FLAGS_FRESH_MS: a refresh in which nothing changed
+ * costs EXAMINE and one empty FETCH, whatever the size of the mailbox.
+ *
+ * A message counts as gone only when the server named as many as it says there are: one that
+ * answers OK and keeps some to itself (OUTLOOK.md section 3) must not make mail disappear here.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "sync/internal.h"
+
+enum { CHECK_MESSAGES = 5000 };
+
+struct flag_row {
+    uint32_t uid;
+    char *flags;
+};
+
+struct flag_rows {
+    struct flag_row *items; /* of the window under way; flags may be NULL */
+    size_t count, room;
+    uint32_t *gone; /* of all windows so far, ascending */
+    size_t gone_count;
+    uint64_t named; /* messages that the server named, of all windows so far */
+};
+
+static void rows_clear(struct flag_rows *rows)
+{
+    for (size_t i = 0; i < rows->count; i++)
+        free(rows->items[i].flags);
+    rows->count = 0;
+}
+
+void flag_rows_free(struct flag_rows **rows)
+{
+    if (*rows == NULL)
+        return;
+    rows_clear(*rows);
+    free((*rows)->items);
+    free((*rows)->gone);
+    free(*rows);
+    *rows = NULL;
+}
+
+/* ---- whether ---- */
+
+static struct flags_age *age_of_locked(struct sync *sync, int64_t mailbox)
+{
+    for (size_t i = 0; i < sync->flags_count; i++) {
+        if (sync->flags[i].mailbox == mailbox)
+            return &sync->flags[i];
+    }
+    struct flags_age *flags = realloc(sync->flags, (sync->flags_count + 1) * sizeof *flags);
+    if (flags == NULL)
+        return NULL;
+    sync->flags = flags;
+    flags[sync->flags_count] = (struct flags_age){.mailbox = mailbox, .at = INT64_MIN};
+    return &flags[sync->flags_count++];
+}
+
+/* Whether the flags are old; says at the same time that they are being asked for. */
+static bool flags_old(struct sync *sync, int64_t mailbox, bool just_listed)
+{
+    int64_t now = clock_ms();
+    pthread_mutex_lock(&sync->lock);
+    struct flags_age *age = age_of_locked(sync, mailbox);
+    bool old =
+        !just_listed && (age == NULL || age->at == INT64_MIN || now - age->at > FLAGS_FRESH_MS);
+    if (age != NULL && (old || just_listed))
+        age->at = now;
+    pthread_mutex_unlock(&sync->lock);
+    return old;
+}
+
+bool refresh_due(struct listing *listing)
+{
+    struct sync *sync = listing->worker->sync;
+    bool old = flags_old(sync, listing->job->mailbox, !listing->was_listed);
+    if (!listing->was_listed || listing->known == 0)
+        return false;
+    uint64_t directories, messages;
+    if (cache_inode_count(sync->cache, listing->ino, &directories, &messages) != CACHE_OK)
+        return false;
+    return old || messages != listing->exists;
+}
+
+/* ---- windows, one after the other ---- */
+
+static int by_uid(const void *a, const void *b)
+{
+    uint32_t x = ((const struct flag_row *)a)->uid, y = ((const struct flag_row *)b)->uid;
+    return x < y ? -1 : x > y;
+}
+
+static bool row_known(const struct flag_rows *rows, uint32_t uid)
+{
+    struct flag_row key = {.uid = uid};
+    return rows->count > 0 && bsearch(&key, rows->items, rows->count, sizeof key, by_uid) != NULL;
+}
+
+static bool note_gone(struct flag_rows *rows, const uint32_t *known, size_t count)
+{
+    uint32_t *gone = realloc(rows->gone, (rows->gone_count + count + 1) * sizeof *gone);
+    if (gone == NULL)
+        return false;
+    rows->gone = gone;
+    for (size_t i = 0; i < count; i++) {
+        if (!row_known(rows, known[i]))
+            gone[rows->gone_count++] = known[i];
+    }
+    return true;
+}
+
+/* Notes, of the messages known between two UIDs, those that the server did not name. */
+static enum cache_error find_gone(struct listing *listing, uint32_t from, uint32_t to)
+{
+    uint32_t *known = malloc(CHECK_MESSAGES * sizeof *known);
+    enum cache_error error = known == NULL ? CACHE_ERR_MEMORY : CACHE_OK;
+    uint32_t after = from - 1;
+    for (bool more = true; error == CACHE_OK && more;) {
+        size_t count = 0, within = 0;
+        error = cache_message_uids(listing->worker->sync->cache, listing->job->mailbox, after,
+                                   known, CHECK_MESSAGES, &count);
+        while (error == CACHE_OK && within < count && known[within] <= to)
+            after = known[within++];
+        more = within == CHECK_MESSAGES;
+        if (error == CACHE_OK && !note_gone(listing->flag_rows, known, within))
+            error = CACHE_ERR_MEMORY;
+    }
+    free(known);
+    return error;
+}
+
+/* All windows were answered. */
+static enum cache_error store_gone(struct listing *listing)
+{
+    struct worker *w = listing->worker;
+    struct flag_rows *rows = listing->flag_rows;
+    if (rows->gone_count == 0)
+        return CACHE_OK;
+    if (rows->named < imap_connection_selected(w->connection)->exists) {
+        log_warn("the server named fewer messages than it has; none is taken for removed");
+        return CACHE_OK;
+    }
+    return cache_messages_gone(w->sync->cache, listing->job->mailbox, listing->uidvalidity,
+                               rows->gone, rows->gone_count, sync_changed, w->sync);
+}
+
+static enum cache_error store_flags(struct listing *listing)
+{
+    struct sync *sync = listing->worker->sync;
+    struct flag_rows *rows = listing->flag_rows;
+    struct cache_new_flags *flags = malloc((rows->count + 1) * sizeof *flags);
+    if (flags == NULL)
+        return CACHE_ERR_MEMORY;
+    size_t count = 0;
+    for (size_t i = 0; i < rows->count; i++) {
+        if (rows->items[i].flags != NULL)
+            flags[count++] =
+                (struct cache_new_flags){.uid = rows->items[i].uid, .flags = rows->items[i].flags};
+    }
+    enum cache_error error = cache_messages_flags(
+        sync->cache, listing->job->mailbox, listing->uidvalidity, flags, count, sync_changed, sync);
+    free(flags);
+    return error;
+}
+
+static void next_window(struct listing *listing);
+
+static void end_check(struct listing *listing, enum cache_error error)
+{
+    if (error != CACHE_OK) {
+        listing->failed = true;
+        listing->why = sync_error_of_cache(error);
+    }
+    listing_end(listing->job, IMAP_OK);
+}
+
+static void check_done(void *ctx, const struct imap_completion *completion)
+{
+    struct listing *listing = ctx;
+    struct flag_rows *rows = listing->flag_rows;
+    worker_note(listing->worker, completion);
+    if (completion->error != IMAP_OK) {
+        listing_end(listing->job, completion->error);
+        return;
+    }
+    if (rows->count > 0)
+        qsort(rows->items, rows->count, sizeof *rows->items, by_uid);
+    rows->named += rows->count;
+    enum cache_error error = find_gone(listing, listing->check_next, listing->check_end);
+    if (error == CACHE_OK)
+        error = store_flags(listing);
+    rows_clear(rows);
+    bool last = listing->check_end >= listing->known;
+    if (error == CACHE_OK && last && !listing->failed)
+        error = store_gone(listing);
+    if (error != CACHE_OK || last || listing->failed) {
+        end_check(listing, error);
+        return;
+    }
+    job_landed(listing->worker->sync, listing->job, 0);
+    listing->check_next = listing->check_end + 1;
+    next_window(listing);
+}
+
+static void next_window(struct listing *listing)
+{
+    uint64_t width =
+        (uint64_t)CHECK_MESSAGES * listing->known / (listing->exists > 0 ? listing->exists : 1) + 1;
+    uint64_t to = listing->check_next + width;
+    listing->check_end = to < listing->known ? (uint32_t)to : listing->known;
+    char set[32];
+    snprintf(set, sizeof set, "%u:%u", listing->check_next, listing->check_end);
+    struct imap_command command;
+    imap_command_uid_fetch(&command, set, "(UID FLAGS)");
+    enum imap_error error =
+        imap_connection_submit(listing->worker->connection, &command, check_done, listing);
+    if (error != IMAP_OK)
+        listing_end(listing->job, error);
+}
+
+void refresh_start(struct listing *listing)
+{
+    listing->flag_rows = calloc(1, sizeof *listing->flag_rows);
+    if (listing->flag_rows == NULL) {
+        listing_end(listing->job, IMAP_ERR_MEMORY);
+        return;
+    }
+    listing->check_next = 1;
+    next_window(listing);
+}
+
+static struct flag_row *row_new(struct flag_rows *rows)
+{
+    if (rows->count == rows->room) {
+        size_t room = rows->room == 0 ? 1024 : rows->room * 2;
+        struct flag_row *items = realloc(rows->items, room * sizeof *items);
+        if (items == NULL)
+            return NULL;
+        rows->items = items;
+        rows->room = room;
+    }
+    return &rows->items[rows->count++];
+}
+
+void refresh_fetch(struct listing *listing, const struct imap_fetch *fetch)
+{
+    if ((fetch->present & IMAP_FETCH_UID) == 0)
+        return;
+    struct flag_row *row = row_new(listing->flag_rows);
+    if (row == NULL) {
+        listing->failed = true;
+        listing->why = SYNC_ERR_MEMORY;
+        return;
+    }
+    *row = (struct flag_row){.uid = fetch->uid};
+    if (fetch->present & IMAP_FETCH_FLAGS)
+        row->flags = rows_flags(&fetch->flags);
+}

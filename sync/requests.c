@@ -1,0 +1,160 @@
+/*
+ * What the file system asks for: sync_want_body, sync_want_listing, sync_want_entries.
+ *
+ * Each finds the job that does it already, or makes one, hangs a waiter on it, and sees that a
+ * worker knows. They are called by FUSE threads: they read the cache and take the lock, and never
+ * wait for more.
+ */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "sync/internal.h"
+
+/* What a job has to be made for, where there is none yet. */
+struct wish {
+    enum job_kind kind;
+    int64_t mailbox, message;
+    uint32_t uid, uidvalidity;
+    uint64_t size;
+    bool urgent;
+};
+
+static struct job *job_for_locked(struct sync *sync, const struct wish *wish, bool *made)
+{
+    int64_t id = wish->kind == JOB_BODY ? wish->message : wish->mailbox;
+    struct job *job = job_find_locked(sync, wish->kind, id);
+    *made = job == NULL;
+    if (job == NULL)
+        job = job_new_locked(sync, wish->kind, wish->mailbox, wish->message);
+    if (job == NULL)
+        return NULL;
+    if (*made) {
+        job->uid = wish->uid;
+        job->uidvalidity = wish->uidvalidity;
+        job->size = wish->size;
+    }
+    job->urgent |= wish->urgent;
+    return job;
+}
+
+/* The whole of a request; the waiter may be told before this returns. */
+static sync_ticket want(struct sync *sync, const struct wish *wish, const struct waiter *waiter)
+{
+    bool made;
+    enum sync_error why = SYNC_OK;
+    struct waiter *told = NULL;
+    sync_ticket ticket = 0;
+    pthread_mutex_lock(&sync->lock);
+    struct job *job = job_for_locked(sync, wish, &made);
+    if (job != NULL && waiter != NULL)
+        ticket = waiter_add_locked(sync, job, waiter);
+    if (job != NULL && job->state == JOB_PENDING && ticket == 0 && waiter != NULL && made)
+        job_free_locked(sync, job);
+    else if (job != NULL && job->state == JOB_PENDING)
+        told = job_dispatch_locked(sync, job, &why);
+    pthread_mutex_unlock(&sync->lock);
+    waiters_tell(told, why);
+    return ticket;
+}
+
+/* A request that is decided already: told at once, with a ticket that nobody else has. */
+static sync_ticket decided(struct sync *sync, sync_done_fn *done, void *ctx, enum sync_error error)
+{
+    pthread_mutex_lock(&sync->lock);
+    sync_ticket ticket = ++sync->last_ticket;
+    pthread_mutex_unlock(&sync->lock);
+    done(ctx, error);
+    return ticket;
+}
+
+sync_ticket sync_want_body(struct sync *sync, int64_t message, sync_done_fn *done, void *ctx)
+{
+    struct cache_message row = {0};
+    struct cache_mailbox mailbox = {0};
+    enum cache_error error = cache_message_get(sync->cache, message, &row);
+    if (error == CACHE_OK)
+        error = cache_mailbox_get(sync->cache, row.mailbox, &mailbox);
+    struct wish wish = {.kind = JOB_BODY,
+                        .mailbox = row.mailbox,
+                        .message = message,
+                        .uid = row.uid,
+                        .uidvalidity = mailbox.uidvalidity,
+                        .size = row.size,
+                        .urgent = true};
+    cache_message_free(&row);
+    cache_mailbox_free(&mailbox);
+    if (error != CACHE_OK)
+        return decided(sync, done, ctx, sync_error_of_cache(error));
+    struct waiter waiter = {
+        .done = done, .ctx = ctx, .bound_ms = sync->timeout_ms, .at_bound = SYNC_ERR_UNREACHABLE};
+    return want(sync, &wish, &waiter);
+}
+
+/* Whether the last attempt to connect failed and nothing stands since. */
+static bool offline(struct sync *sync)
+{
+    bool ready = false;
+    pthread_mutex_lock(&sync->lock);
+    for (unsigned i = 0; i < sync->worker_count; i++)
+        ready |= sync->workers[i].state == WORKER_READY;
+    bool failed = sync->outage.until != 0;
+    pthread_mutex_unlock(&sync->lock);
+    return failed && !ready;
+}
+
+static sync_ticket at_once(sync_done_fn *done, void *ctx, enum sync_error error)
+{
+    done(ctx, error);
+    return 0;
+}
+
+sync_ticket sync_want_listing(struct sync *sync, int64_t mailbox, sync_done_fn *done, void *ctx)
+{
+    struct cache_mailbox row = {0};
+    enum cache_error error = cache_mailbox_get(sync->cache, mailbox, &row);
+    bool fresh = row.listed && row.checked_ms != 0 && clock_ms() - row.checked_ms < FRESH_MS;
+    bool settled = error != CACHE_OK || !row.selectable || fresh;
+    bool listed = row.listed;
+    cache_mailbox_free(&row);
+    if (settled)
+        return at_once(done, ctx, sync_error_of_cache(error));
+    struct wish wish = {.kind = JOB_LISTING, .mailbox = mailbox, .urgent = !listed};
+    if (listed && offline(sync)) {
+        want(sync, &wish, NULL); /* a probe: nobody waits for it */
+        return at_once(done, ctx, SYNC_OK);
+    }
+    struct waiter waiter = {.done = done,
+                            .ctx = ctx,
+                            .bound_ms = listed ? REFRESH_GRACE_MS : sync->timeout_ms,
+                            .at_bound = listed ? SYNC_OK : SYNC_ERR_UNREACHABLE};
+    return want(sync, &wish, &waiter);
+}
+
+/* Whether entries above `after` have landed since the caller looked. */
+static bool landed_already(struct sync *sync, int64_t mailbox, uint64_t after)
+{
+    pthread_mutex_lock(&sync->lock);
+    struct job *job = job_find_locked(sync, JOB_LISTING, mailbox);
+    bool landed = job != NULL && job->last_ino > after;
+    pthread_mutex_unlock(&sync->lock);
+    return landed;
+}
+
+sync_ticket sync_want_entries(struct sync *sync, int64_t mailbox, uint64_t after,
+                              sync_done_fn *done, void *ctx)
+{
+    struct cache_mailbox row = {0};
+    enum cache_error error = cache_mailbox_get(sync->cache, mailbox, &row);
+    bool settled = error != CACHE_OK || !row.selectable || row.listed;
+    cache_mailbox_free(&row);
+    if (settled || landed_already(sync, mailbox, after))
+        return at_once(done, ctx, sync_error_of_cache(error));
+    struct wish wish = {.kind = JOB_LISTING, .mailbox = mailbox, .urgent = true};
+    struct waiter waiter = {.done = done,
+                            .ctx = ctx,
+                            .bound_ms = sync->timeout_ms,
+                            .at_bound = SYNC_ERR_UNREACHABLE,
+                            .entries = true,
+                            .after = after};
+    return want(sync, &wish, &waiter);
+}

@@ -1,0 +1,276 @@
+/*
+ * A sync object's life: the cache, the secret, the threads, the first look at the server, and the
+ * end.
+ *
+ * Start signs in and reads the tree before it returns, so that a mount that cannot work says so to
+ * the person who asked for it. With a tree in the cache the server may be away: the threads go on,
+ * and the first request that needs the network tries again.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "sync/internal.h"
+
+/* Where sync_start waits for the tree. */
+struct start_wait {
+    pthread_mutex_t lock;
+    pthread_cond_t told;
+    bool done;
+    enum sync_error error;
+};
+
+static void start_told(void *ctx, enum sync_error error)
+{
+    struct start_wait *wait = ctx;
+    pthread_mutex_lock(&wait->lock);
+    wait->done = true;
+    wait->error = error;
+    pthread_cond_signal(&wait->told);
+    pthread_mutex_unlock(&wait->lock);
+}
+
+static enum sync_error wait_for_tree(struct sync *sync)
+{
+    struct start_wait wait = {.lock = PTHREAD_MUTEX_INITIALIZER, .told = PTHREAD_COND_INITIALIZER};
+    struct waiter waiter = {.done = start_told,
+                            .ctx = &wait,
+                            .bound_ms = START_BOUND_MS,
+                            .at_bound = SYNC_ERR_UNREACHABLE};
+    enum sync_error why;
+    pthread_mutex_lock(&sync->lock);
+    struct job *job = job_new_locked(sync, JOB_TREE, 0, 0);
+    if (job == NULL || waiter_add_locked(sync, job, &waiter) == 0) {
+        pthread_mutex_unlock(&sync->lock);
+        return SYNC_ERR_MEMORY;
+    }
+    struct waiter *told = job_dispatch_locked(sync, job, &why);
+    pthread_mutex_unlock(&sync->lock);
+    waiters_tell(told, why);
+    pthread_mutex_lock(&wait.lock);
+    while (!wait.done)
+        pthread_cond_wait(&wait.told, &wait.lock);
+    pthread_mutex_unlock(&wait.lock);
+    return wait.error;
+}
+
+/* ---- making and unmaking ---- */
+
+static bool copy_text(char **to, const char *from)
+{
+    *to = from != NULL ? strdup(from) : NULL;
+    return from == NULL || *to != NULL;
+}
+
+static bool copy_settings(struct sync *sync, const struct sync_settings *s)
+{
+    static const enum imap_tls tls[] = {IMAP_TLS_IMPLICIT, IMAP_TLS_STARTTLS, IMAP_TLS_NONE};
+    static const enum imap_auth auth[] = {IMAP_AUTH_XOAUTH2, IMAP_AUTH_OAUTHBEARER,
+                                          IMAP_AUTH_PASSWORD};
+    if (!copy_text(&sync->account, s->account) || !copy_text(&sync->host, s->host) ||
+        !copy_text(&sync->cafile, s->cafile) ||
+        !copy_text(&sync->username, s->username != NULL ? s->username : s->account))
+        return false;
+    sync->subscribed = s->subscribed;
+    sync->uid_names = s->uid_names;
+    sync->timeout_ms = s->timeout_ms;
+    sync->worker_count = s->connections < 1             ? 1
+                         : s->connections > WORKERS_MAX ? WORKERS_MAX
+                                                        : s->connections;
+    sync->imap = (struct imap_settings){
+        .host = sync->host,
+        .port = s->port,
+        .tls = tls[s->tls],
+        .cafile = sync->cafile,
+        .auth = auth[s->auth],
+        .username = sync->username,
+        .connect_timeout_ms = s->timeout_ms < CONNECT_BOUND_MS ? s->timeout_ms : CONNECT_BOUND_MS,
+        .timeout_ms = s->timeout_ms,
+        .cancel_fd = -1,
+    };
+    sync->secret = auth_secret_from_command(s->secret_argv, s->secret_shell, SECRET_BOUND_MS);
+    return sync->secret != NULL;
+}
+
+static struct sync *sync_new(const struct sync_settings *settings)
+{
+    struct sync *sync = calloc(1, sizeof *sync);
+    if (sync == NULL)
+        return NULL;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_mutex_init(&sync->lock, NULL);
+    pthread_cond_init(&sync->warden_wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    for (unsigned i = 0; i < WORKERS_MAX; i++)
+        sync->workers[i] = (struct worker){
+            .sync = sync, .number = i + 1, .wake_fd = -1, .cancel_fd = -1, .state = WORKER_STOPPED};
+    if (!copy_settings(sync, settings))
+        sync_stop(&sync);
+    return sync;
+}
+
+static bool threads_start(struct sync *sync)
+{
+    if (pthread_create(&sync->warden, NULL, warden_main, sync) != 0)
+        return false;
+    sync->warden_running = true;
+    for (unsigned i = 0; i < sync->worker_count; i++) {
+        struct worker *w = &sync->workers[i];
+        w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        w->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        w->state = WORKER_OFFLINE;
+        if (w->wake_fd < 0 || w->cancel_fd < 0 ||
+            pthread_create(&w->thread, NULL, worker_main, w) != 0) {
+            w->state = WORKER_STOPPED;
+            return false;
+        }
+        w->started = true;
+    }
+    return true;
+}
+
+static void threads_stop(struct sync *sync)
+{
+    pthread_mutex_lock(&sync->lock);
+    sync->stopping = true;
+    for (unsigned i = 0; i < sync->worker_count; i++) {
+        struct worker *w = &sync->workers[i];
+        if (w->state == WORKER_CONNECTING)
+            eventfd_write(w->cancel_fd, 1);
+        if (w->started)
+            worker_wake(w);
+    }
+    pthread_cond_signal(&sync->warden_wake);
+    pthread_mutex_unlock(&sync->lock);
+    jobs_redispatch(sync);
+    for (unsigned i = 0; i < sync->worker_count; i++) {
+        if (sync->workers[i].started)
+            pthread_join(sync->workers[i].thread, NULL);
+    }
+    if (sync->warden_running)
+        pthread_join(sync->warden, NULL);
+    jobs_redispatch(sync); /* what the workers put back */
+}
+
+void sync_stop(struct sync **stopped)
+{
+    struct sync *sync = *stopped;
+    if (sync == NULL)
+        return;
+    threads_stop(sync);
+    if (sync->cache != NULL)
+        cache_close(&sync->cache);
+    for (unsigned i = 0; i < WORKERS_MAX; i++) {
+        if (sync->workers[i].wake_fd >= 0)
+            close(sync->workers[i].wake_fd);
+        if (sync->workers[i].cancel_fd >= 0)
+            close(sync->workers[i].cancel_fd);
+    }
+    auth_secret_free(&sync->secret);
+    pthread_mutex_destroy(&sync->lock);
+    pthread_cond_destroy(&sync->warden_wake);
+    free(sync->flags);
+    free(sync->account);
+    free(sync->host);
+    free(sync->cafile);
+    free(sync->username);
+    free(sync);
+    *stopped = NULL;
+}
+
+/* ---- starting ---- */
+
+/* Runs the secret command once, before any bound for the network counts: it may ask a person. */
+static enum sync_error try_secret(struct sync *sync, char *text)
+{
+    struct buffer secret;
+    buffer_init(&secret, AUTH_SECRET_MAX);
+    char why[AUTH_TEXT_MAX] = "";
+    enum auth_error error = auth_secret_get(sync->secret, NULL, -1, &secret, why);
+    buffer_wipe(&secret);
+    if (error != AUTH_OK)
+        snprintf(text, SYNC_TEXT_MAX, "%s", why);
+    return error == AUTH_OK ? SYNC_OK : error == AUTH_ERR_MEMORY ? SYNC_ERR_MEMORY : SYNC_ERR_AUTH;
+}
+
+static void describe(struct sync *sync, enum sync_error error, char *text)
+{
+    pthread_mutex_lock(&sync->lock);
+    bool told = sync->outage.text[0] != '\0';
+    if (told)
+        snprintf(text, SYNC_TEXT_MAX, "%s", sync->outage.text);
+    pthread_mutex_unlock(&sync->lock);
+    if (told)
+        return;
+    if (error == SYNC_ERR_CACHE)
+        snprintf(
+            text, SYNC_TEXT_MAX,
+            "the cache cannot be written; see the log for the cause, and free some disk space");
+    else if (error == SYNC_ERR_UNREACHABLE)
+        snprintf(text, SYNC_TEXT_MAX, "%s: no answer within %d s; check host, port and the network",
+                 sync->host, START_BOUND_MS / 1000 + 1);
+    else
+        snprintf(text, SYNC_TEXT_MAX, "%s: the server did not list its mailboxes; see the log",
+                 sync->host);
+}
+
+static bool tree_cached(struct sync *sync)
+{
+    struct cache_figures figures = {0};
+    return cache_figures_get(sync->cache, &figures) == CACHE_OK && figures.mailboxes > 0;
+}
+
+static enum sync_error first_contact(struct sync *sync, char *text)
+{
+    enum sync_error error = try_secret(sync, text);
+    bool command_failed = error == SYNC_ERR_AUTH;
+    if (error == SYNC_OK) {
+        error = wait_for_tree(sync);
+        if (error != SYNC_OK)
+            describe(sync, error, text);
+    }
+    if ((error != SYNC_ERR_UNREACHABLE && !command_failed) || !tree_cached(sync))
+        return error;
+    log_warn("working from the cache: %s", text);
+    return SYNC_OK;
+}
+
+enum sync_error sync_start(struct sync **out, const struct sync_settings *settings, char *text)
+{
+    text[0] = '\0';
+    struct sync *sync = sync_new(settings);
+    if (sync == NULL) {
+        snprintf(text, SYNC_TEXT_MAX, "out of memory");
+        return SYNC_ERR_MEMORY;
+    }
+    enum cache_error opened = cache_open(&sync->cache, settings->cache_dir, sync->username,
+                                         sync->host, settings->cache_size, text);
+    enum sync_error error = sync_error_of_cache(opened);
+    if (error == SYNC_OK && !threads_start(sync)) {
+        snprintf(text, SYNC_TEXT_MAX, "a thread cannot be started; raise the limit on processes");
+        error = SYNC_ERR_MEMORY;
+    }
+    if (error == SYNC_OK)
+        error = first_contact(sync, text);
+    if (error != SYNC_OK)
+        sync_stop(&sync);
+    *out = sync;
+    return error;
+}
+
+void sync_listen(struct sync *sync, const struct sync_listener *listener)
+{
+    sync->listener = *listener;
+    atomic_store(&sync->listening, true);
+}
+
+struct cache *sync_cache(struct sync *sync)
+{
+    return sync->cache;
+}

@@ -1,0 +1,182 @@
+/*
+ * The tree: LIST and LSUB in one pipeline, and one transaction when both are answered.
+ *
+ * LSUB is asked for always, because the subscribed attribute of a directory needs it; where a
+ * server does not like it, nothing is subscribed, unless -o subscribed made it the tree itself.
+ * Only when LIST came to its end is the cache's tree replaced, so a broken connection never loses a
+ * mailbox.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "message/name.h"
+#include "sync/internal.h"
+
+enum { NAMES_MAX = 200000 };
+
+struct tree {
+    struct job *job;
+    struct worker *worker;
+    struct tree_name *names;
+    size_t count, room;
+    bool incomplete;  /* memory, or more names than anybody has */
+    bool sorted;      /* by bytes: LIST came to its end */
+    unsigned replies; /* still to come */
+    enum imap_error error;
+};
+
+static void names_free(struct tree_name *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(names[i].name);
+    free(names);
+}
+
+static void ordinal_name(const char *shown, unsigned ordinal, char *name)
+{
+    if (message_name_directory(name, shown, strlen(shown), ordinal) != 0)
+        strcpy(name, "_");
+}
+
+static enum sync_error tree_store(struct tree *tree)
+{
+    struct sync *sync = tree->worker->sync;
+    struct tree_entries entries = {0};
+    if (tree->incomplete || !tree_build(&tree->names, &tree->count, sync->subscribed, &entries))
+        return SYNC_ERR_MEMORY;
+    enum cache_error error = cache_tree_replace(sync->cache, entries.items, entries.count,
+                                                ordinal_name, sync_changed, sync);
+    log_info("%zu mailboxes", entries.count);
+    tree_entries_free(&entries);
+    return sync_error_of_cache(error);
+}
+
+/* Both answers are here. */
+static void tree_end(struct tree *tree)
+{
+    struct worker *w = tree->worker;
+    struct sync *sync = w->sync;
+    struct job *job = tree->job;
+    w->tree = NULL;
+    if (tree->error != IMAP_OK) {
+        job_retry(sync, job, tree->error);
+    } else {
+        enum sync_error error = tree_store(tree);
+        pthread_mutex_lock(&sync->lock);
+        sync->tree_known |= error == SYNC_OK;
+        pthread_mutex_unlock(&sync->lock);
+        job_end(sync, job, error);
+    }
+    names_free(tree->names, tree->count);
+    free(tree);
+}
+
+static void tree_reply(struct tree *tree, enum imap_error error, bool needed)
+{
+    if (error != IMAP_OK && (needed || (error != IMAP_ERR_NO && error != IMAP_ERR_BAD)))
+        tree->error = error;
+    if (--tree->replies == 0)
+        tree_end(tree);
+}
+
+static int by_bytes(const void *a, const void *b)
+{
+    return strcmp(((const struct tree_name *)a)->name, ((const struct tree_name *)b)->name);
+}
+
+static void list_done(void *ctx, const struct imap_completion *completion)
+{
+    struct tree *tree = ctx;
+    worker_note(tree->worker, completion);
+    if (tree->count > 0)
+        qsort(tree->names, tree->count, sizeof *tree->names, by_bytes);
+    tree->sorted = true;
+    tree_reply(tree, completion->error, true);
+}
+
+static void lsub_done(void *ctx, const struct imap_completion *completion)
+{
+    struct tree *tree = ctx;
+    tree_reply(tree, completion->error, tree->worker->sync->subscribed);
+}
+
+void tree_start(struct worker *w, struct job *job)
+{
+    struct tree *tree = calloc(1, sizeof *tree);
+    if (tree == NULL) {
+        job_end(w->sync, job, SYNC_ERR_MEMORY);
+        return;
+    }
+    *tree = (struct tree){.job = job, .worker = w, .replies = 2};
+    w->tree = tree;
+    struct imap_command command;
+    imap_command_list(&command, false, "", "*");
+    enum imap_error error = imap_connection_submit(w->connection, &command, list_done, tree);
+    if (error != IMAP_OK)
+        tree_reply(tree, error, true);
+    imap_command_list(&command, true, "", "*");
+    error = imap_connection_submit(w->connection, &command, lsub_done, tree);
+    if (error != IMAP_OK)
+        tree_reply(tree, error, true);
+}
+
+/* LSUB is answered after LIST (commands of a pipeline are), so the names stand in order by then. */
+static struct tree_name *name_known(struct tree *tree, const struct imap_span *name)
+{
+    struct tree_name key = {.name = tree->sorted ? strndup(name->data, name->len) : NULL};
+    if (key.name == NULL || tree->count == 0) {
+        free(key.name);
+        return NULL;
+    }
+    struct tree_name *found = bsearch(&key, tree->names, tree->count, sizeof key, by_bytes);
+    free(key.name);
+    return found;
+}
+
+static struct tree_name *name_add(struct tree *tree, const struct imap_list *list)
+{
+    if (tree->count == tree->room) {
+        size_t room = tree->room == 0 ? 64 : tree->room * 2;
+        struct tree_name *names =
+            room > NAMES_MAX ? NULL : realloc(tree->names, room * sizeof *names);
+        if (names == NULL)
+            return NULL;
+        tree->names = names;
+        tree->room = room;
+    }
+    struct tree_name *added = &tree->names[tree->count];
+    *added = (struct tree_name){.name = strndup(list->name.data, list->name.len),
+                                .delimiter = list->delimiter};
+    if (added->name == NULL)
+        return NULL;
+    tree->count++;
+    return added;
+}
+
+void tree_response(struct worker *w, const struct imap_list *list, bool subscribed)
+{
+    struct tree *tree = w->tree;
+    if (tree == NULL || list->name.data == NULL || list->name.len == 0)
+        return;
+    /* LSUB's \Noselect is a level above a subscribed mailbox, not one itself (RFC 3501
+     * section 6.3.9). */
+    if (subscribed && list->attributes & IMAP_LIST_NOSELECT)
+        return;
+    if (memchr(list->name.data, '\0', list->name.len) != NULL) {
+        log_warn("a mailbox name with a NUL byte is left out");
+        return;
+    }
+    struct tree_name *name = subscribed ? name_known(tree, &list->name) : NULL;
+    if (name == NULL && !subscribed)
+        name = name_add(tree, list);
+    if (name == NULL) {
+        tree->incomplete |= !subscribed;
+        return;
+    }
+    name->subscribed |= subscribed || list->attributes & IMAP_LIST_SUBSCRIBED;
+    if (!subscribed) {
+        name->attributes = list->attributes;
+        name->malformed = list->malformed;
+    }
+}
