@@ -16,6 +16,7 @@ struct fs_settings {
     const char *account;      /* shown as the mount's source */
     const char *fuse_options; /* comma-separated, passed to libfuse; may be NULL */
     bool debug;               /* libfuse's own trace */
+    const char *spool_dir;    /* the cache directory: df shows its disk's free space; may be NULL */
 };
 
 /* Mounts. nosuid, nodev, noexec, auto_unmount and (in this version) ro are always set. Returns NULL

@@ -1,0 +1,202 @@
+/*
+ * Where the parts meet libfuse: the table of callbacks, what a wait and the notifier need of it,
+ * and the bridge over which sync reports changes.
+ *
+ * flush and fsync are not in the table: the kernel is told ENOSYS once and asks no more, which is
+ * right as long as nothing can be written.
+ *
+ * sync outlives the mount and its listener cannot be taken back, so it is given a bridge, a few
+ * bytes that stay for the life of the process and are cut from the fs when the mount ends.
+ */
+#include "fs/internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+
+struct bridge {
+    struct bridge *next; /* all bridges of the process */
+    pthread_mutex_t lock;
+    struct fs *fs; /* protected by lock; NULL: cut */
+};
+
+static pthread_mutex_t bridges_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct bridge *bridges; /* protected by bridges_lock */
+
+/* sync's threads. Counts the change before the kernel hears of it (told.c), never blocks. */
+static void bridge_changed(void *ctx, const struct cache_change *change)
+{
+    struct bridge *bridge = ctx;
+    struct fs *fs;
+
+    pthread_mutex_lock(&bridge->lock);
+    fs = bridge->fs;
+    if (fs != NULL) {
+        told_directory_changed(fs->told, change->parent);
+        if (change->gone) {
+            notify_gone(fs->notifier, change->parent, change->ino, change->name);
+        } else {
+            notify_directory(fs->notifier, change->parent);
+            /* A new entry is not known to the kernel; then there is nothing to drop. */
+            if (told_knows(fs->told, change->ino))
+                notify_attributes(fs->notifier, change->ino);
+        }
+    }
+    pthread_mutex_unlock(&bridge->lock);
+}
+
+struct bridge *bridge_new(struct fs *fs)
+{
+    struct bridge *bridge = calloc(1, sizeof(*bridge));
+
+    if (bridge == NULL)
+        return NULL;
+    pthread_mutex_init(&bridge->lock, NULL);
+    bridge->fs = fs;
+    pthread_mutex_lock(&bridges_lock);
+    bridge->next = bridges;
+    bridges = bridge;
+    pthread_mutex_unlock(&bridges_lock);
+    sync_listen(fs->sync, &(struct sync_listener){.ctx = bridge, .changed = bridge_changed});
+    return bridge;
+}
+
+void bridge_cut(struct bridge *bridge)
+{
+    if (bridge == NULL)
+        return;
+    pthread_mutex_lock(&bridge->lock);
+    bridge->fs = NULL;
+    pthread_mutex_unlock(&bridge->lock);
+}
+
+/* ---- waits ---- */
+
+static void wait_reply(void *request, int error)
+{
+    fuse_reply_err(request, error);
+}
+
+/* libfuse hands the request over too; the wait knows it. libfuse keeps one function and one pointer
+ * a request, and the function is always the wait's. */
+static void on_interrupted(fuse_req_t req, void *data)
+{
+    wait_on_interrupt(data);
+}
+
+static void wait_on_interrupt_set(void *request, struct wait *wait)
+{
+    fuse_req_interrupt_func(request, wait != NULL ? on_interrupted : NULL, wait);
+}
+
+static bool wait_detach(void *ctx, sync_ticket ticket)
+{
+    struct fs *fs = ctx;
+
+    return sync_detach(fs->sync, ticket);
+}
+
+void operations_wait_ops(struct fs *fs, struct wait_ops *ops)
+{
+    *ops = (struct wait_ops){.reply_errno = wait_reply,
+                             .on_interrupt = wait_on_interrupt_set,
+                             .detach = wait_detach,
+                             .ctx = fs};
+}
+
+/* ---- notices: ENOENT just says that the kernel does not know the inode or name ---- */
+
+static void tell_directory(void *ctx, uint64_t ino)
+{
+    struct fs *fs = ctx;
+
+    fuse_lowlevel_notify_inval_inode(fs->session, ino, 0, 0);
+}
+
+static void tell_attributes(void *ctx, uint64_t ino)
+{
+    struct fs *fs = ctx;
+
+    fuse_lowlevel_notify_inval_inode(fs->session, ino, -1, 0);
+}
+
+/* notify_delete leaves the name alone when it already stands for another inode. It refuses a
+ * directory in whose cached children the kernel still sees something: those are dropped with it. */
+static void tell_gone(void *ctx, uint64_t parent, uint64_t ino, const char *name)
+{
+    struct fs *fs = ctx;
+    int error = fuse_lowlevel_notify_delete(fs->session, parent, ino, name, strlen(name));
+
+    if (error == -ENOTEMPTY || error == -EBUSY || error == -ENOSYS)
+        fuse_lowlevel_notify_inval_entry(fs->session, parent, name, strlen(name));
+}
+
+/* Dropping a directory's name drops all that is cached below it. */
+static void tell_everything(void *ctx)
+{
+    enum { ROWS = 64 };
+    struct fs *fs = ctx;
+    struct cache_inode *rows = calloc(ROWS, sizeof(*rows));
+    uint64_t after = 0;
+    size_t count = 1;
+
+    log_info("many changes at once: the kernel's cache of this mount is dropped");
+    while (rows != NULL && count > 0 &&
+           cache_inode_list(fs->cache, CACHE_ROOT_INO, after, rows, ROWS, &count) == CACHE_OK) {
+        for (size_t i = 0; i < count; i++) {
+            after = rows[i].ino;
+            fuse_lowlevel_notify_inval_entry(fs->session, CACHE_ROOT_INO, rows[i].name,
+                                             strlen(rows[i].name));
+        }
+    }
+    fuse_lowlevel_notify_inval_inode(fs->session, CACHE_ROOT_INO, 0, 0);
+    free(rows);
+}
+
+void operations_notify_ops(struct fs *fs, struct notify_ops *ops)
+{
+    *ops = (struct notify_ops){.ctx = fs,
+                               .directory = tell_directory,
+                               .attributes = tell_attributes,
+                               .gone = tell_gone,
+                               .everything = tell_everything};
+}
+
+/* ---- the table ---- */
+
+/* READDIRPLUS for every listing (FUSE.md, "Speed"): no LOOKUP for each file afterwards. */
+static void fs_init(void *userdata, struct fuse_conn_info *conn)
+{
+    if ((conn->capable & FUSE_CAP_READDIRPLUS) != 0) {
+        conn->want |= FUSE_CAP_READDIRPLUS;
+        conn->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;
+    }
+    conn->time_gran = 1000000000; /* INTERNALDATE has whole seconds */
+}
+
+static struct fuse_lowlevel_ops table = {
+    .init = fs_init,
+    .lookup = fs_lookup,
+    .forget = fs_forget,
+    .forget_multi = fs_forget_multi,
+    .getattr = fs_getattr,
+    .access = fs_access,
+    .statfs = fs_statfs,
+    .opendir = fs_opendir,
+    .readdir = fs_readdir,
+    .readdirplus = fs_readdirplus,
+    .releasedir = fs_releasedir,
+    .open = fs_open,
+    .read = fs_read,
+    .release = fs_release,
+    .getxattr = fs_getxattr,
+    .listxattr = fs_listxattr,
+};
+
+const struct fuse_lowlevel_ops *operations_get(void)
+{
+    readonly_fill(&table);
+    return &table;
+}
