@@ -1,7 +1,8 @@
 /*
  * See text.h. GMime reads RFC 2047 and RFC 5322 addresses leniently (its default compliance mode):
  * encoded words inside quoted strings, with spaces in them, without space between them, or with a
- * multibyte character split across two. A broken encoded word stays as it is written.
+ * multibyte character split across two (base64 words are put together first: message/words.h). A
+ * broken encoded word stays as it is written.
  *
  * What GMime is not given: its default fallback charsets, which ask the locale. A name must be the
  * same on every machine.
@@ -18,6 +19,7 @@
 
 #include "message/summary.h"
 #include "message/unicode.h"
+#include "message/words.h"
 
 enum { ADDRESS_RAW_MAX = 4096, GROUP_DEPTH_MAX = 4 };
 
@@ -50,6 +52,7 @@ static void blank_controls(char *text)
 
 char *message_text_clean(const char *raw)
 {
+    raw += strspn(raw, " ");
     size_t len = strnlen(raw, MESSAGE_FIELD_MAX + 1);
     char *text = unicode_normalize(raw, unicode_prefix(raw, len, MESSAGE_FIELD_MAX));
     text[unicode_cut(text, strlen(text), MESSAGE_FIELD_MAX)] = '\0';
@@ -65,9 +68,11 @@ static char *clean_or_empty(const char *text)
 
 char *message_text_decode(const char *raw)
 {
-    char *decoded = g_mime_utils_header_decode_text(options, raw);
+    char *joined = message_words_join(raw);
+    char *decoded = g_mime_utils_header_decode_text(options, joined);
     char *text = clean_or_empty(decoded);
     g_free(decoded);
+    g_free(joined);
     return text;
 }
 
@@ -133,7 +138,8 @@ char *message_text_mailbox(const char *raw)
 {
     size_t len = strnlen(raw, ADDRESS_RAW_MAX + 1);
     char *bounded = g_strndup(raw, unicode_prefix(raw, len, ADDRESS_RAW_MAX));
-    InternetAddressList *list = internet_address_list_parse(options, bounded);
+    char *joined = message_words_join(bounded);
+    InternetAddressList *list = internet_address_list_parse(options, joined);
     InternetAddress *first = first_mailbox(list);
     char *name = first != NULL ? address_name(first) : g_strdup("");
     if (name[0] == '\0') {
@@ -142,6 +148,7 @@ char *message_text_mailbox(const char *raw)
     }
     if (list != NULL)
         g_object_unref(list);
+    g_free(joined);
     g_free(bounded);
     return name;
 }
