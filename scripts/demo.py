@@ -6,6 +6,7 @@ one temporary folder. .demo/ in the checkout says which process that is, for --s
 the demo still runs. Ports, folders and the cache are each demo's own, so two checkouts do not meet.
 """
 import argparse
+import errno
 import fcntl
 import hashlib
 import imaplib
@@ -291,7 +292,7 @@ def compare(demo):
     try:
         (demo.mountpoint / "Inbox" / "new.eml").write_text("Subject: x\n\n")
     except OSError as error:
-        if error.strerror != os.strerror(30):
+        if error.errno != errno.EROFS:
             raise Stop(f"a write failed with {error.strerror}, not as read-only")
     else:
         raise Stop("a write succeeded on a read-only mount")
@@ -316,6 +317,7 @@ def main():
     parser.add_argument("--check", action="store_true", help="run unattended, compare every byte, exit 0 or 1")
     parser.add_argument("--stop", action="store_true", help="end the demo that runs in this checkout")
     options = parser.parse_args()
+    sys.stdout.reconfigure(errors="backslashreplace")
     try:
         if options.stop:
             stop()

@@ -1,1 +1,1 @@
-"""The tests of outlookfs that are written in Python; a package so that `python3 -m tests....` works from the root."""
+"""Everything that tests outlookfs; a package, so that its parts find one another by name."""
