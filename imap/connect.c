@@ -253,7 +253,11 @@ static enum imap_error submit_authenticate(struct imap_connection *c, const stru
     buffer_init(&encoded, IMAP_SASL_MAX);
     buffer_init(&line, IMAP_SASL_MAX + 64);
     enum imap_error error = IMAP_ERR_MEMORY;
-    if (!encode_secret(c, secret, &encoded) || buffer_reserve(&line, encoded.len + 64) == NULL)
+    if (!encode_secret(c, secret, &encoded)) {
+        error = IMAP_ERR_AUTH; /* asking again brings nothing: a person must look */
+        goto out;
+    }
+    if (buffer_reserve(&line, encoded.len + 64) == NULL)
         goto out;
     bool inline_response =
         (c->capabilities & IMAP_CAP_SASL_IR) != 0 && encoded.len + 64 <= IMAP_LINE_MAX;

@@ -1,0 +1,231 @@
+/* See peer.h. Nothing in the thread asserts: cmocka's jumps belong to the main thread. */
+#include "tests/unit/test.h"
+
+#include "tests/unit/imap/peer.h"
+
+#include <arpa/inet.h>
+#include <openssl/err.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PATIENCE_S = 20 };
+
+static ssize_t receive(struct peer *p, char *to, size_t room)
+{
+    return p->ssl != NULL ? SSL_read(p->ssl, to, (int)room) : recv(p->fd, to, room, 0);
+}
+
+static bool transmit(struct peer *p, const char *from, size_t len)
+{
+    bool cut = p->cut_after >= 0 && p->sent + (long)len >= p->cut_after;
+    if (cut)
+        len = (size_t)(p->cut_after - p->sent);
+    while (len > 0) {
+        ssize_t n = p->ssl != NULL ? SSL_write(p->ssl, from, (int)len)
+                                   : send(p->fd, from, len, MSG_NOSIGNAL);
+        if (n <= 0)
+            return false;
+        p->sent += n;
+        from += n;
+        len -= (size_t)n;
+    }
+    return !cut;
+}
+
+static void pause_ms(long ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
+}
+
+/* Takes one line, without CRLF; false at the end of the stream. */
+static bool take_line(struct peer *p, char *line, size_t room)
+{
+    for (;;) {
+        char *end = memchr(p->in, '\n', p->in_len);
+        if (end != NULL) {
+            size_t len = (size_t)(end - p->in), kept = len > 0 && end[-1] == '\r' ? len - 1 : len;
+            snprintf(line, room, "%.*s", (int)kept, p->in);
+            p->in_len -= len + 1;
+            memmove(p->in, end + 1, p->in_len);
+            return true;
+        }
+        if (p->in_len == sizeof p->in)
+            return false;
+        ssize_t n = receive(p, p->in + p->in_len, sizeof p->in - p->in_len);
+        if (n <= 0)
+            return false;
+        p->in_len += (size_t)n;
+    }
+}
+
+static bool expect(struct peer *p, const char *wanted)
+{
+    static _Thread_local char line[65536];
+    size_t len = strlen(wanted);
+    bool open_ended = len >= 3 && strcmp(wanted + len - 3, "...") == 0;
+    if (!take_line(p, line, sizeof line))
+        snprintf(line, sizeof line, "(end)");
+    if (open_ended ? strncmp(line, wanted, len - 3) == 0 : strcmp(line, wanted) == 0)
+        return true;
+    if (p->mismatch[0] == '\0')
+        snprintf(p->mismatch, sizeof p->mismatch, "wanted \"%.200s\", got \"%.200s\"", wanted,
+                 line);
+    return false;
+}
+
+static bool start_tls(struct peer *p)
+{
+    p->ssl = SSL_new(p->tls);
+    SSL_set_fd(p->ssl, p->fd);
+    return SSL_accept(p->ssl) == 1;
+}
+
+static bool send_line(struct peer *p, const char *text)
+{
+    char line[8192];
+    int len = snprintf(line, sizeof line, "%s\r\n", text);
+    return transmit(p, line, (size_t)len);
+}
+
+static bool dribble(struct peer *p, const char *text)
+{
+    char *rest = NULL;
+    long ms = strtol(text, &rest, 10);
+    for (rest++; *rest != '\0'; rest++) {
+        if (!transmit(p, rest, 1))
+            return false;
+        pause_ms(ms);
+    }
+    return transmit(p, "\r\n", 2);
+}
+
+static bool flood(struct peer *p, long count)
+{
+    char block[4096];
+    memset(block, 'x', sizeof block);
+    for (; count > 0; count -= (long)sizeof block) {
+        if (!transmit(p, block, (size_t)count < sizeof block ? (size_t)count : sizeof block))
+            return false;
+    }
+    return true;
+}
+
+/* Reads on until the client hangs up. */
+static void linger(struct peer *p, bool answer)
+{
+    static _Thread_local char line[65536];
+    while (take_line(p, line, sizeof line)) {
+        if (answer && strstr(line, "LOGOUT") != NULL) {
+            p->logged_out = true;
+            send_line(p, "* BYE signing off.");
+            return;
+        }
+    }
+}
+
+static bool obey(struct peer *p, const char *line)
+{
+    const char *text = line[0] != '\0' && line[1] == ' ' ? line + 2 : "";
+    switch (line[0]) {
+    case 'S':
+        return send_line(p, text);
+    case 'R':
+        return transmit(p, text, strlen(text));
+    case 'C':
+        return expect(p, text);
+    case 'D':
+        return dribble(p, text);
+    case 'F':
+        return flood(p, strtol(text, NULL, 10));
+    case 'T':
+        return start_tls(p);
+    case 'P':
+        pause_ms(strtol(text, NULL, 10));
+        return true;
+    case 'H':
+        linger(p, false);
+        return false;
+    default: /* X */
+        return false;
+    }
+}
+
+static void converse(struct peer *p)
+{
+    char line[8192];
+    if (p->implicit_tls && !start_tls(p))
+        return;
+    for (const char *at = p->script; *at != '\0';) {
+        const char *end = strchr(at, '\n');
+        size_t len = end != NULL ? (size_t)(end - at) : strlen(at);
+        snprintf(line, sizeof line, "%.*s", (int)len, at);
+        if (!obey(p, line))
+            return;
+        at += len + (end != NULL ? 1 : 0);
+    }
+    linger(p, true);
+}
+
+static void *run(void *arg)
+{
+    struct peer *p = arg;
+    sigset_t pipe_signal;
+    sigemptyset(&pipe_signal);
+    sigaddset(&pipe_signal, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_signal, NULL);
+    p->fd = accept(p->listener, NULL, NULL);
+    if (p->fd < 0)
+        return NULL;
+    struct timeval patience = {PATIENCE_S, 0};
+    setsockopt(p->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    setsockopt(p->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    converse(p);
+    if (p->ssl != NULL)
+        SSL_free(p->ssl);
+    ERR_clear_error();
+    shutdown(p->fd, SHUT_WR);
+    while (recv(p->fd, p->in, sizeof p->in, 0) > 0) /* else unread bytes turn the end into RST */
+        ;
+    close(p->fd);
+    return NULL;
+}
+
+void peer_start(struct peer *p)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t len = sizeof address;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    p->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(p->listener, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(p->listener, 4), 0);
+    assert_int_equal(getsockname(p->listener, (struct sockaddr *)&address, &len), 0);
+    p->port = ntohs(address.sin_port);
+    p->fd = -1;
+    p->ssl = NULL;
+    p->sent = 0;
+    p->in_len = 0;
+    p->logged_out = false;
+    p->mismatch[0] = '\0';
+    assert_int_equal(pthread_create(&p->thread, NULL, run, p), 0);
+}
+
+void peer_stop(struct peer *p)
+{
+    shutdown(p->listener, SHUT_RDWR); /* a client that never came */
+    pthread_join(p->thread, NULL);
+    close(p->listener);
+}
+
+void peer_finish(struct peer *p)
+{
+    peer_stop(p);
+    if (p->mismatch[0] != '\0')
+        print_error("peer: %s\n", p->mismatch);
+    assert_string_equal(p->mismatch, "");
+}
