@@ -1,6 +1,8 @@
 /* Header blocks as they come, and as they should not come; and Outlook.com's placeholder. */
 #include "tests/unit/test.h"
 
+#include <iconv.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -145,6 +147,45 @@ static void test_long(void **state)
     }
 }
 
+/* Several connections' answers are read at once: converters of charsets must not be shared. Their
+ * modules (GMime reads GB2312 as GBK) are held loaded here, since the thread sanitizer cannot see
+ * the loader's own lock. */
+static void *parse_often(void *arg)
+{
+    static const char header[] =
+        "Subject: =?koi8-r?B?8NLJ18XU?= =?iso-2022-jp?B?GyRCRnxLXBsoQg==?=\n"
+        "From: =?gb2312?B?xOO6ww==?= <j@x.org>\n";
+    bool *right = arg;
+    *right = true;
+    for (int i = 0; i < 1000 && *right; i++) {
+        struct message_summary s;
+        *right = message_summary_parse(BYTES(header), &s) && strcmp(s.subject, "Привет日本") == 0 &&
+                 strcmp(s.from_name, "你好") == 0;
+        message_summary_free(&s);
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    static const char *const charsets[] = {"koi8-r", "iso-2022-jp", "gbk"};
+    iconv_t open[3];
+    pthread_t threads[4];
+    bool right[4];
+    for (size_t i = 0; i < 3; i++) {
+        open[i] = iconv_open("utf-8", charsets[i]);
+        assert_true((intptr_t)open[i] != -1);
+    }
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, parse_often, &right[i]), 0);
+    for (size_t i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        assert_true(right[i]);
+    }
+    for (size_t i = 0; i < 3; i++)
+        iconv_close(open[i]);
+}
+
 #define NOTICE "Retrieval using the IMAP4 protocol failed for the following message: "
 
 static void test_placeholder(void **state)
@@ -181,9 +222,9 @@ int main(void)
     message_init();
     message_init(); /* twice is once */
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fields),      cmocka_unit_test(test_absent),
-        cmocka_unit_test(test_subjects),    cmocka_unit_test(test_long),
-        cmocka_unit_test(test_placeholder),
+        cmocka_unit_test(test_fields),   cmocka_unit_test(test_absent),
+        cmocka_unit_test(test_subjects), cmocka_unit_test(test_long),
+        cmocka_unit_test(test_threads),  cmocka_unit_test(test_placeholder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
