@@ -97,7 +97,8 @@ class Outlook:
     async def _listen(self):
         if self._listener:
             return
-        listening = socket.socket()
+        # asyncio turns Nagle off only where the protocol is named
+        listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((self.host, self.port))
         self._listener = await asyncio.start_server(self._accept, sock=listening, ssl=self._context,
