@@ -126,7 +126,7 @@ static int make_pipe(int ends[2])
 
 static enum auth_error start(struct run *run, char *const argv[])
 {
-    int ends[2];
+    int ends[2] = {-1, -1};
     int error = make_pipe(ends);
     if (error != 0)
         return fail(run, AUTH_ERR_COMMAND, "%s cannot be started: %s", run->label,
