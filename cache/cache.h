@@ -126,6 +126,9 @@ enum cache_error cache_mailbox_get(struct cache *cache, int64_t id, struct cache
 /* The mailbox with the server's own name `name` (exact bytes). */
 enum cache_error cache_mailbox_find(struct cache *cache, const char *name,
                                     struct cache_mailbox *mailbox);
+/* Notes that the mailbox was listed or refreshed at `now_ms` (clock_ms): what checked_ms tells. In
+ * memory only; costs nothing. */
+void cache_mailbox_checked(struct cache *cache, int64_t mailbox, int64_t now_ms);
 /* All of them, by id: calls `visit` for each until it returns false. `visit` must not call the
  * cache. */
 enum cache_error cache_mailbox_each(struct cache *cache,

@@ -1,0 +1,123 @@
+/*
+ * What the files of this room share: the cache itself, and the pieces that writing jobs are made
+ * of. Functions that take a writer run on its thread, inside a transaction.
+ */
+#ifndef OUTLOOKFS_CACHE_INTERNAL_H
+#define OUTLOOKFS_CACHE_INTERNAL_H
+
+#include "cache/cache.h"
+#include "cache/db.h"
+#include "cache/pins.h"
+#include "cache/pool.h"
+#include "cache/writer.h"
+
+/* When each mailbox was last listed or refreshed by this process: one entry a mailbox, by id. */
+struct checked_entry {
+    int64_t mailbox, ms;
+};
+struct checked {
+    pthread_mutex_t lock;
+    struct checked_entry *entries; /* protected by lock, ascending */
+    size_t count;                  /* protected by lock */
+};
+
+struct cache {
+    char *directory;
+    int lock_fd;
+    uint64_t body_bytes; /* room for bodies */
+    struct pool index_readers, bodies_readers;
+    bool index_pool_open, bodies_pool_open;
+    struct pins pins;
+    struct checked checked;
+    struct writer writer;
+};
+
+/* ---- files.c: the directory, its lock, the two files as they are found ---- */
+
+enum { CACHE_TEXT_MAX = 400 };
+enum cache_error files_lock(struct cache *cache, const char *directory, char *text);
+/* Opens both write connections, setting aside what cannot be used. *clean: both were closed in
+ * order. */
+enum cache_error files_open(struct cache *cache, const char *user, const char *host, bool *clean,
+                            char *text);
+/* reconcile.c: removes what a crash left behind in bodies.db; with `all` compares the files body by
+ * body. Before the writer's thread runs. */
+enum cache_error reconcile_bodies(struct writer *writer, bool all);
+
+/* ---- changes.c: what came and went, gathered by a job, told by the caller's thread ---- */
+
+struct changes {
+    struct cache_change *list;
+    size_t count, room;
+};
+enum cache_error changes_add(struct changes *changes, const struct cache_inode *inode, bool gone);
+/* Tells and forgets them; `changed` may be NULL. */
+void changes_tell(struct changes *changes, cache_change_fn *changed, void *ctx);
+void changes_free(struct changes *changes);
+
+/* ---- inodes.c ---- */
+
+/* Reads the columns that statements.c lists for an inode. */
+void inode_from_row(const struct db *db, unsigned statement, struct cache_inode *inode);
+/* Runs a statement that yields at most one inode. */
+enum cache_error inode_query(struct db *db, unsigned statement, const struct db_value *values,
+                             size_t count, struct cache_inode *inode);
+
+/* ---- mailboxes.c ---- */
+
+/* CACHE_ERR_ABSENT, or the row; free it with cache_mailbox_free. checked_ms stays 0. */
+enum cache_error mailbox_query(struct db *db, unsigned statement, const struct db_value *values,
+                               size_t count, struct cache_mailbox *mailbox);
+bool mailbox_from_row(const struct db *db, unsigned statement, struct cache_mailbox *mailbox);
+/* CACHE_ERR_STALE unless `uidvalidity` is the mailbox's own. */
+enum cache_error mailbox_check(struct db *index, int64_t mailbox, uint32_t uidvalidity);
+
+/* ---- messages.c ---- */
+
+/* Gives a known message its flags; notes a change where they differ. */
+enum cache_error message_set_flags(struct db *index, int64_t mailbox,
+                                   const struct cache_new_flags *flags, struct changes *changes);
+
+/* ---- names.c ---- */
+
+/* Whether `name` may stand in a directory: not empty, "." or "..", no '/', not too long. */
+bool name_legal(const char *name);
+/* "STEM.eml", "STEM~UID.eml" or "STEM~UID-2.eml" becomes the form with `ordinal` (1: "~UID"),
+ * the stem cut on a character boundary to keep within CACHE_NAME_MAX. */
+void name_numbered(char *numbered, const char *name, uint32_t uid, unsigned ordinal);
+/* Gives a message's inode another name, one that is free, and notes the change. */
+enum cache_error name_move_aside(struct db *index, const struct cache_inode *inode,
+                                 struct changes *changes);
+
+/* ---- removal.c ---- */
+
+/* Removes a message, its inode and its body; the directory is counted by the caller. */
+enum cache_error removal_message(struct writer *writer, struct db *index, int64_t mailbox,
+                                 uint32_t uid, struct changes *changes, struct cache_inode *inode);
+/* Removes up to `max` messages of a mailbox; *more: there are others. */
+enum cache_error removal_some(struct writer *writer, int64_t mailbox, size_t max, bool *more,
+                              struct changes *changes);
+/* Counts entries of a directory up or down; its times move. */
+enum cache_error directory_count(struct db *index, uint64_t ino, int64_t directories,
+                                 int64_t messages);
+/* On the caller's thread: drops the messages of a mailbox in steps of REMOVAL_STEP. */
+enum { REMOVAL_STEP = 1000 };
+
+/* ---- stored.c: bodies as the writer handles them ---- */
+
+enum { CHUNK_SIZE = 128 << 10, CHUNK_COUNT_MAX = 1 << 16, CHUNK_SHIFT = 16 };
+int64_t body_hour(void); /* now, as the stamp of a body */
+enum cache_error stored_erase(struct writer *writer, int64_t body);
+/* Removes the body of a message that is gone, if it is here: at once, or when it is unpinned. */
+enum cache_error stored_forget(struct writer *writer, int64_t message);
+/* Evicts until under the limit; crowded: it could not. */
+enum cache_error stored_evict(struct writer *writer);
+void stored_note_recent(struct writer *writer, int64_t body);
+
+/* ---- checked.c ---- */
+
+void checked_init(struct checked *checked);
+void checked_destroy(struct checked *checked);
+int64_t checked_get(struct checked *checked, int64_t mailbox);
+
+#endif

@@ -1,0 +1,118 @@
+/*
+ * How messages leave: one (cache_messages_gone), or all of a mailbox, because its UIDVALIDITY
+ * changed or because it went itself. A mailbox may hold a million, so the caller's thread asks for
+ * a thousand at a time; at each step the files agree with each other.
+ */
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "cache/internal.h"
+#include "cache/statements.h"
+
+enum cache_error directory_count(struct db *index, uint64_t ino, int64_t directories,
+                                 int64_t messages)
+{
+    return db_run(
+        index, INDEX_DIRECTORY_COUNT,
+        DB_VALUES(DB_INT(ino), DB_INT(directories), DB_INT(messages), DB_INT(clock_wall())));
+}
+
+enum cache_error removal_message(struct writer *writer, struct db *index, int64_t mailbox,
+                                 uint32_t uid, struct changes *changes, struct cache_inode *inode)
+{
+    enum cache_error error =
+        inode_query(index, INDEX_INODE_OF_UID, DB_VALUES(DB_INT(mailbox), DB_INT(uid)), inode);
+    if (error == CACHE_OK)
+        error = db_run(index, INDEX_INODE_DELETE, DB_VALUES(DB_INT(inode->ino)));
+    if (error == CACHE_OK)
+        error = db_run(index, INDEX_MESSAGE_DELETE, DB_VALUES(DB_INT(inode->message)));
+    if (error == CACHE_OK)
+        error = changes_add(changes, inode, true);
+    if (error == CACHE_OK)
+        error = stored_forget(writer, inode->message);
+    return error;
+}
+
+/* The lowest UID of a mailbox; 0 when it has no messages. */
+static enum cache_error first_uid(struct db *index, int64_t mailbox, uint32_t *uid)
+{
+    *uid = 0;
+    enum db_step step = db_query(index, INDEX_MESSAGE_FIRST, DB_VALUES(DB_INT(mailbox)));
+    if (step == DB_ROW) {
+        *uid = (uint32_t)db_int(index, INDEX_MESSAGE_FIRST, 0);
+        db_end(index, INDEX_MESSAGE_FIRST);
+    }
+    return step == DB_FAILED ? db_error(index) : CACHE_OK;
+}
+
+enum cache_error removal_some(struct writer *writer, int64_t mailbox, size_t max, bool *more,
+                              struct changes *changes)
+{
+    enum cache_error error = CACHE_OK;
+    struct db *index = writer_index(writer, &error);
+    struct cache_inode inode = {0};
+    size_t removed = 0;
+    uint32_t uid = 0;
+    if (index != NULL)
+        error = first_uid(index, mailbox, &uid);
+    while (error == CACHE_OK && uid != 0 && removed < max) {
+        error = removal_message(writer, index, mailbox, uid, changes, &inode);
+        removed++;
+        if (error == CACHE_OK)
+            error = first_uid(index, mailbox, &uid);
+    }
+    if (error == CACHE_OK && removed > 0) /* all of them stand in the mailbox's own directory */
+        error = directory_count(index, inode.parent, 0, -(int64_t)removed);
+    *more = uid != 0;
+    return error;
+}
+
+/* ---- cache_messages_gone ---- */
+
+struct gone_job {
+    struct job job;
+    int64_t mailbox;
+    uint32_t uidvalidity;
+    const uint32_t *uids;
+    size_t count;
+    struct changes changes;
+};
+
+static enum cache_error run_gone(struct writer *writer, struct job *job)
+{
+    struct gone_job *gone = (struct gone_job *)job;
+    enum cache_error error = CACHE_OK;
+    struct db *index = writer_index(writer, &error);
+    struct cache_inode inode = {0};
+    int64_t removed = 0;
+    if (index != NULL)
+        error = mailbox_check(index, gone->mailbox, gone->uidvalidity);
+    for (size_t i = 0; error == CACHE_OK && i < gone->count; i++) {
+        error =
+            removal_message(writer, index, gone->mailbox, gone->uids[i], &gone->changes, &inode);
+        removed += error == CACHE_OK ? 1 : 0;
+        error = error == CACHE_ERR_ABSENT ? CACHE_OK : error;
+    }
+    if (error == CACHE_OK && removed > 0)
+        error = directory_count(index, gone->changes.list[0].parent, 0, -removed);
+    return error;
+}
+
+enum cache_error cache_messages_gone(struct cache *cache, int64_t mailbox, uint32_t uidvalidity,
+                                     const uint32_t *uids, size_t count, cache_change_fn *changed,
+                                     void *ctx)
+{
+    enum cache_error error = CACHE_OK;
+    for (size_t done = 0; error == CACHE_OK && done < count; done += REMOVAL_STEP) {
+        struct gone_job gone = {
+            .job = {.run = run_gone},
+            .mailbox = mailbox,
+            .uidvalidity = uidvalidity,
+            .uids = uids + done,
+            .count = count - done < REMOVAL_STEP ? count - done : REMOVAL_STEP,
+        };
+        error = writer_do(&cache->writer, &gone.job);
+        changes_tell(&gone.changes, error == CACHE_OK ? changed : NULL, ctx);
+    }
+    return error;
+}

@@ -1,0 +1,129 @@
+/*
+ * Bodies as the writer handles them: removing, forgetting, evicting.
+ *
+ * Eviction goes by `used`, an hour, then by age. The last few bodies that came within seconds stay,
+ * whatever the limit says, so that those who wait for them find them; what is pinned stays while it
+ * is pinned. One round removes a bounded number; the writer comes back for the rest.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cache/internal.h"
+#include "cache/statements.h"
+
+enum { EVICT_LOOK = 512, EVICT_MS = 50, HOUR = 3600 };
+
+struct victim {
+    int64_t body, message;
+    uint64_t size;
+};
+
+int64_t body_hour(void)
+{
+    return clock_wall() / HOUR;
+}
+
+enum cache_error stored_erase(struct writer *writer, int64_t body)
+{
+    enum cache_error error = CACHE_OK;
+    struct db *bodies = writer_bodies(writer, &error);
+    if (bodies != NULL)
+        error = db_run(bodies, BODIES_DELETE_CHUNKS,
+                       DB_VALUES(DB_INT(body << CHUNK_SHIFT),
+                                 DB_INT((body << CHUNK_SHIFT) + CHUNK_COUNT_MAX - 1)));
+    if (error == CACHE_OK)
+        error = db_run(bodies, BODIES_DELETE, DB_VALUES(DB_INT(body)));
+    return error;
+}
+
+/* Removes a whole body unless somebody reads it. */
+static enum cache_error remove_whole(struct writer *writer, const struct victim *victim, bool gone,
+                                     bool *held)
+{
+    enum pins_fate fate = pins_condemn(&writer->cache->pins, victim->message, gone);
+    *held = fate == PINS_HELD;
+    if (fate != PINS_CONDEMNED)
+        return fate == PINS_HELD ? CACHE_OK : CACHE_ERR_MEMORY;
+    enum cache_error error = stored_erase(writer, victim->body);
+    if (error == CACHE_OK) {
+        writer->totals.bodies--;
+        writer->totals.bytes -= victim->size;
+    }
+    return error;
+}
+
+enum cache_error stored_forget(struct writer *writer, int64_t message)
+{
+    enum cache_error error = CACHE_OK;
+    struct db *bodies = writer_bodies(writer, &error);
+    if (bodies == NULL)
+        return error;
+    enum db_step step = db_query(bodies, BODIES_FIND, DB_VALUES(DB_INT(message)));
+    if (step != DB_ROW)
+        return step == DB_FAILED ? db_error(bodies) : CACHE_OK;
+    struct victim victim = {
+        .body = db_int(bodies, BODIES_FIND, 0),
+        .message = message,
+        .size = (uint64_t)db_int(bodies, BODIES_FIND, 1),
+    };
+    bool held = false;
+    db_end(bodies, BODIES_FIND);
+    return remove_whole(writer, &victim, true, &held);
+}
+
+void stored_note_recent(struct writer *writer, int64_t body)
+{
+    writer->recent[writer->recent_next++ % WRITER_RECENT] = (struct recent){clock_ms(), body};
+}
+
+static bool came_just_now(const struct writer *writer, int64_t body, int64_t now)
+{
+    for (size_t i = 0; i < WRITER_RECENT; i++)
+        if (writer->recent[i].body == body && now - writer->recent[i].ms < writer->grace_ms)
+            return true;
+    return false;
+}
+
+static enum cache_error oldest(struct db *bodies, struct victim *victims, size_t *count)
+{
+    *count = 0;
+    enum db_step step = db_query(bodies, BODIES_OLDEST, DB_VALUES(DB_INT(EVICT_LOOK)));
+    while (step == DB_ROW && *count < EVICT_LOOK) {
+        victims[(*count)++] = (struct victim){
+            .body = db_int(bodies, BODIES_OLDEST, 0),
+            .message = db_int(bodies, BODIES_OLDEST, 1),
+            .size = (uint64_t)db_int(bodies, BODIES_OLDEST, 2),
+        };
+        step = db_next(bodies, BODIES_OLDEST);
+    }
+    if (step == DB_FAILED)
+        return db_error(bodies);
+    db_end(bodies, BODIES_OLDEST);
+    return CACHE_OK;
+}
+
+enum cache_error stored_evict(struct writer *writer)
+{
+    struct victim victims[EVICT_LOOK];
+    enum cache_error error = CACHE_OK;
+    size_t count = 0, evicted = 0;
+    uint64_t limit = writer->cache->body_bytes, before = writer->totals.bytes;
+    int64_t now = clock_ms();
+    struct db *bodies = writer_bodies(writer, &error);
+    if (bodies != NULL)
+        error = oldest(bodies, victims, &count);
+    for (size_t i = 0; error == CACHE_OK && i < count && writer->totals.bytes > limit; i++) {
+        bool held = false;
+        if (came_just_now(writer, victims[i].body, now) || clock_ms() - now >= EVICT_MS)
+            continue;
+        error = remove_whole(writer, &victims[i], false, &held);
+        evicted += held ? 0 : 1;
+    }
+    writer->crowded = writer->totals.bytes > limit;
+    if (evicted > 0 && error == CACHE_OK)
+        log_debug("cache: evicted %zu bodies, %llu bytes", evicted,
+                  (unsigned long long)(before - writer->totals.bytes));
+    return error;
+}

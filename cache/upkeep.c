@@ -1,0 +1,153 @@
+/*
+ * What the writer does besides jobs: bodies doomed while they were read, last-use stamps (at most
+ * once a minute), eviction, totals, checkpoints, giving free pages back.
+ *
+ * Checkpoints run in idle time, or between transactions once the WAL has some size; a passive one
+ * never waits for readers. Past a second size it does wait for them (they are short), because a WAL
+ * that is never reset grows without end.
+ */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "cache/internal.h"
+#include "cache/schema.h"
+#include "cache/statements.h"
+
+enum {
+    UPKEEP_STAMP_MS = 60 * 1000,
+    UPKEEP_IDLE_MS = 1000,
+    UPKEEP_STAMP_BATCH = 256,
+    UPKEEP_FREE_PAGES = 256 /* given back to the disk in one idle step: 4 MiB */
+};
+
+static enum cache_error remove_doomed(struct writer *writer)
+{
+    int64_t message = 0;
+    enum cache_error error = CACHE_OK;
+    while (error == CACHE_OK && pins_take_doomed(&writer->cache->pins, &message))
+        error = stored_forget(writer, message);
+    return error;
+}
+
+static enum cache_error write_stamps(struct writer *writer)
+{
+    struct stamp stamps[UPKEEP_STAMP_BATCH];
+    enum cache_error error = CACHE_OK;
+    unsigned count = 0;
+    while (error == CACHE_OK &&
+           (count = pins_take_stamps(&writer->cache->pins, stamps, UPKEEP_STAMP_BATCH)) > 0) {
+        struct db *bodies = writer_bodies(writer, &error);
+        for (unsigned i = 0; error == CACHE_OK && i < count; i++)
+            error = db_run(bodies, BODIES_STAMP,
+                           DB_VALUES(DB_INT(stamps[i].body), DB_INT(stamps[i].hour)));
+    }
+    writer->stamped_ms = clock_ms();
+    return error;
+}
+
+static enum cache_error write_totals(struct writer *writer)
+{
+    if (writer->totals.bodies == writer->stored.bodies &&
+        writer->totals.bytes == writer->stored.bytes)
+        return CACHE_OK;
+    enum cache_error error = CACHE_OK;
+    struct db *bodies = writer_bodies(writer, &error);
+    if (bodies != NULL)
+        error = db_run(bodies, BODIES_TOTALS,
+                       DB_VALUES(DB_INT(writer->totals.bodies), DB_INT(writer->totals.bytes)));
+    return error;
+}
+
+/* Stamps wait for their minute, or for half of their room to be used. */
+static int stamps_delay(struct writer *writer)
+{
+    struct pins *pins = &writer->cache->pins;
+    pthread_mutex_lock(&pins->lock);
+    unsigned count = pins->stamp_count;
+    pthread_mutex_unlock(&pins->lock);
+    if (count == 0)
+        return -1;
+    return writer->closing || count >= PINS_STAMPS / 2 ? 0 : clock_until(writer->stamped_ms + UPKEEP_STAMP_MS);
+}
+
+enum cache_error upkeep_run(struct writer *writer)
+{
+    enum cache_error error = remove_doomed(writer);
+    if (error == CACHE_OK && stamps_delay(writer) == 0)
+        error = write_stamps(writer);
+    writer->crowded = false;
+    if (error == CACHE_OK && writer->totals.bytes > writer->cache->body_bytes)
+        error = stored_evict(writer);
+    if (error == CACHE_OK)
+        error = write_totals(writer);
+    return error;
+}
+
+static bool checkpoint_due(const struct writer *writer)
+{
+    return writer->index.wal_pages > 0 || writer->bodies.wal_pages > 0;
+}
+
+int upkeep_delay(struct writer *writer)
+{
+    int delay = stamps_delay(writer);
+    if (checkpoint_due(writer)) {
+        int idle = clock_until(writer->committed_ms + UPKEEP_IDLE_MS);
+        delay = delay < 0 || idle < delay ? idle : delay;
+    }
+    if (writer->crowded && (delay < 0 || delay > UPKEEP_IDLE_MS))
+        delay = UPKEEP_IDLE_MS;
+    return delay;
+}
+
+/* Pages of deleted bodies go back to the disk bit by bit, once nobody wants the writer. */
+static void give_back(struct writer_side *side, uint64_t wanted_bytes)
+{
+    int64_t pages = 0, unused = 0;
+    if (schema_integer(&side->db, "PRAGMA page_count", &pages) != SQLITE_OK ||
+        schema_integer(&side->db, "PRAGMA freelist_count", &unused) != SQLITE_OK)
+        return;
+    uint64_t bytes = (uint64_t)pages * (uint64_t)side->db.kind->page_size;
+    if (unused < UPKEEP_FREE_PAGES || bytes <= wanted_bytes + wanted_bytes / 8)
+        return;
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%d)", UPKEEP_FREE_PAGES);
+    int code = sqlite3_exec(side->db.handle, sql, NULL, NULL, NULL);
+    if (code != SQLITE_OK)
+        log_warn("cache: %s: giving pages back: %s", side->db.kind->file, sqlite3_errstr(code));
+}
+
+static void checkpoint(struct writer_side *side, int mode)
+{
+    int in_wal = 0, moved = 0;
+    int code = sqlite3_wal_checkpoint_v2(side->db.handle, "main", mode, &in_wal, &moved);
+    if (code == SQLITE_OK && in_wal == moved)
+        side->wal_pages = 0;
+    else if (code != SQLITE_OK && code != SQLITE_BUSY)
+        (void)db_error_code(&side->db, code);
+    if (code != SQLITE_OK)
+        side->wal_pages = 0; /* not again before there is more to move */
+}
+
+static void side_checkpoint(struct writer_side *side, bool idle)
+{
+    int64_t bytes = (int64_t)side->wal_pages * side->db.kind->page_size;
+    if (bytes == 0 || (!idle && bytes < side->db.kind->wal_soft))
+        return;
+    checkpoint(side, SQLITE_CHECKPOINT_PASSIVE);
+    if (side->wal_pages > 0 && bytes >= side->db.kind->wal_hard)
+        checkpoint(side, SQLITE_CHECKPOINT_RESTART);
+}
+
+void upkeep_checkpoint(struct writer *writer, bool idle)
+{
+    idle =
+        idle && checkpoint_due(writer) && clock_until(writer->committed_ms + UPKEEP_IDLE_MS) == 0;
+    if (idle) {
+        writer->committed_ms = clock_ms(); /* where a reader was in the way: not at once again */
+        give_back(&writer->bodies, writer->cache->body_bytes);
+    }
+    side_checkpoint(&writer->index, idle);
+    side_checkpoint(&writer->bodies, idle);
+}
