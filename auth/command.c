@@ -64,7 +64,6 @@ static enum auth_error fail(struct run *run, enum auth_error error, const char *
 static int spawn_with(pid_t *pid, char *const argv[], int output,
                       posix_spawn_file_actions_t *actions, posix_spawnattr_t *attr)
 {
-    extern char **environ;
     sigset_t none;
     sigset_t all;
     sigemptyset(&none);
