@@ -19,7 +19,7 @@
 
 enum {
     ROWS_MAX = 128,
-    ROUNDS_MAX = 1000,     /* wake-ups of one READDIR that bring no entry */
+    ROUNDS_MAX = 100,     /* wake-ups of one READDIR that bring no entry */
     ENTRY_BYTES = 24 + 48, /* what an entry takes at least, with a shortish name */
     ENTRY_PLUS_BYTES = 152 + 48,
 };

@@ -1,0 +1,46 @@
+/*
+ * A stand-in for sync/: the functions of sync/sync.h that fs/ calls, over a real cache that the
+ * test fills. A "server" of made-up mailboxes: message UID n of any mailbox is fake_body(n).
+ */
+#ifndef OUTLOOKFS_TESTS_FAKE_SYNC_H
+#define OUTLOOKFS_TESTS_FAKE_SYNC_H
+
+#include "sync/sync.h"
+
+struct sync *fake_sync_new(const char *cache_dir);
+void fake_sync_free(struct sync **sync);
+
+/* The body of message `uid`: a header and filler; the size differs from fake_estimate. */
+size_t fake_body_size(uint32_t uid);
+char fake_body_byte(uint32_t uid, size_t offset);
+uint64_t fake_estimate(uint32_t uid);
+void fake_name(char *name, uint32_t uid);
+
+/* Makes the tree: Inbox, Big and Inbox/Projects; ids by fake_mailbox. */
+void fake_tree(struct sync *sync);
+int64_t fake_mailbox(struct sync *sync, const char *name);
+
+/* Adds messages first..last, and marks the mailbox as whole where asked. */
+void fake_add(struct sync *sync, int64_t mailbox, uint32_t first, uint32_t last, bool complete);
+void fake_gone(struct sync *sync, int64_t mailbox, uint32_t uid);
+
+/* How the server behaves from now on. */
+struct fake_plan {
+    int body_delay_ms;
+    uint32_t failing_uid; /* its body fails with `failure` */
+    enum sync_error failure;
+    uint32_t listing_total, listing_window; /* a first listing brings so many, by so many */
+    int window_delay_ms;
+    uint32_t
+        listing_stops_at; /* it breaks off with SYNC_ERR_UNREACHABLE after this UID; 0: never */
+};
+void fake_behave(struct sync *sync, const struct fake_plan *plan);
+
+struct fake_counts {
+    unsigned bodies;   /* fetches that ended */
+    unsigned listings; /* asked for by want_listing and want_entries */
+    unsigned detached;
+};
+struct fake_counts fake_counts(struct sync *sync);
+
+#endif

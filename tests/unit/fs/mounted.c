@@ -1,0 +1,152 @@
+#include "mounted.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+bool mounted_possible(void)
+{
+    return access("/dev/fuse", R_OK | W_OK) == 0 &&
+           (access("/usr/bin/fusermount3", X_OK) == 0 || access("/bin/fusermount3", X_OK) == 0);
+}
+
+static void *serve(void *arg)
+{
+    struct mounted *m = arg;
+
+    m->served = fs_serve(m->fs);
+    return NULL;
+}
+
+static void mount_it(struct mounted *m)
+{
+    char text[SYNC_TEXT_MAX];
+    const struct fs_settings settings = {
+        .mountpoint = m->mount, .account = "test,account@example.org", .spool_dir = m->cache};
+
+    m->fs = fs_mount(&settings, m->sync, text);
+    if (m->fs == NULL) {
+        fprintf(stderr, "%s\n", text);
+        abort();
+    }
+    m->served = -1;
+    m->serving = true;
+    pthread_create(&m->server, NULL, serve, m);
+}
+
+void mounted_start(struct mounted *m)
+{
+    const char *tmp = getenv("TMPDIR");
+
+    memset(m, 0, sizeof(*m));
+    alarm(110); /* a hang must not outlive the test */
+    log_set_level(LOG_LEVEL_ERROR);
+    snprintf(m->base, sizeof(m->base), "%.40s/outlookfs-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    if (mkdtemp(m->base) == NULL)
+        abort();
+    snprintf(m->mount, sizeof(m->mount), "%s/mnt", m->base);
+    snprintf(m->cache, sizeof(m->cache), "%s/cache", m->base);
+    mkdir(m->mount, 0700);
+    m->sync = fake_sync_new(m->cache);
+    fake_tree(m->sync);
+    m->inbox = fake_mailbox(m->sync, "INBOX");
+    m->big = fake_mailbox(m->sync, "Big");
+    mount_it(m);
+}
+
+void mounted_leave(struct mounted *m)
+{
+    if (m->serving) {
+        fs_exit(m->fs);
+        pthread_join(m->server, NULL);
+        m->serving = false;
+    }
+    fs_unmount(&m->fs);
+}
+
+void mounted_again(struct mounted *m)
+{
+    mounted_leave(m);
+    fake_sync_free(&m->sync);
+    m->sync = fake_sync_new(m->cache);
+    mount_it(m);
+}
+
+void mounted_stop(struct mounted *m)
+{
+    char command[128];
+
+    mounted_leave(m);
+    fake_sync_free(&m->sync);
+    rmdir(m->mount);
+    snprintf(command, sizeof(command), "rm -rf '%s/cache'", m->base);
+    if (system(command) != 0 || rmdir(m->base) != 0)
+        fprintf(stderr, "%s is left behind\n", m->base);
+}
+
+const char *mounted_path(const struct mounted *m, const char *path)
+{
+    static char buffers[4][300];
+    static unsigned next;
+    char *buffer = buffers[next++ % 4];
+
+    snprintf(buffer, sizeof(buffers[0]), "%s/%s", m->mount, path);
+    return buffer;
+}
+
+bool mounted_reads_right(int fd, uint32_t uid)
+{
+    size_t size = fake_body_size(uid), at = 0;
+    char data[10000];
+    struct stat st;
+    ssize_t got;
+
+    if (fstat(fd, &st) != 0 || (size_t)st.st_size != size)
+        return false;
+    while ((got = pread(fd, data, sizeof(data), (off_t)at)) > 0) {
+        for (ssize_t i = 0; i < got; i++)
+            if (at + (size_t)i >= size || data[i] != fake_body_byte(uid, at + (size_t)i))
+                return false;
+        at += (size_t)got;
+    }
+    return got == 0 && at == size;
+}
+
+int mounted_count(const char *path)
+{
+    DIR *dir = opendir(path);
+    int count = 0;
+
+    if (dir == NULL)
+        return -1;
+    errno = 0;
+    for (const struct dirent *d; (d = readdir(dir)) != NULL; errno = 0)
+        count += strcmp(d->d_name, ".") != 0 && strcmp(d->d_name, "..") != 0;
+    if (errno != 0)
+        count = -1;
+    int saved = errno;
+    closedir(dir);
+    errno = saved;
+    return count;
+}
+
+bool mounted_comes(const char *path, bool there)
+{
+    int64_t until = clock_ms() + 2000;
+    struct stat st;
+
+    while ((stat(path, &st) == 0) != there) {
+        if (clock_ms() > until)
+            return false;
+        usleep(5000);
+    }
+    return true;
+}

@@ -1,0 +1,45 @@
+/* A real mount over fake_sync, for tests that use it through the kernel. */
+#ifndef OUTLOOKFS_TESTS_MOUNTED_H
+#define OUTLOOKFS_TESTS_MOUNTED_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "fake_sync.h"
+#include "fs/fs.h"
+
+struct mounted {
+    char base[64]; /* temporary directory with mnt/ and cache/ */
+    char mount[80], cache[80];
+    struct sync *sync;
+    struct fs *fs;
+    pthread_t server;
+    int served; /* what fs_serve returned */
+    bool serving;
+    int64_t inbox, big;
+};
+
+/* Whether this machine lets us mount at all. */
+bool mounted_possible(void);
+
+/* Makes the directories, the fake account with its tree, and mounts. Aborts on failure. */
+void mounted_start(struct mounted *m);
+/* As a second run of the program over the same cache. */
+void mounted_again(struct mounted *m);
+/* fs_exit, join, unmount. The fs is gone, sync stays. */
+void mounted_leave(struct mounted *m);
+void mounted_stop(struct mounted *m);
+
+/* base/mnt/PATH, in one of a few static buffers. */
+const char *mounted_path(const struct mounted *m, const char *path);
+
+/* Checks every byte of an open file through read(2), and its fstat size. True when all is right. */
+bool mounted_reads_right(int fd, uint32_t uid);
+
+/* The entries of a directory but "." and ".."; -1 with errno when it cannot be read to its end. */
+int mounted_count(const char *path);
+
+/* Waits up to 2 s until `path` exists (or not). */
+bool mounted_comes(const char *path, bool there);
+
+#endif
