@@ -20,7 +20,7 @@
 
 /* How one command of the opening ended. */
 struct outcome {
-    bool done;
+    bool refused; /* by a reply, which tells more than the BYE that may follow at once */
     enum imap_error error;
     enum imap_code_kind code;
     struct imap_span text; /* points into said */
@@ -41,12 +41,12 @@ static const struct mechanism {
 static void on_done(void *ctx, const struct imap_completion *completion)
 {
     struct outcome *o = ctx;
-    o->done = true;
     o->error = completion->error;
     o->failure = *completion->failure;
     if (completion->response == NULL)
         return;
     struct imap_span text = completion->response->status.text;
+    o->refused = o->error != IMAP_OK;
     o->code = completion->response->status.code.kind;
     o->text.data = o->said;
     o->text.len = text.len < sizeof o->said ? text.len : sizeof o->said;
@@ -69,17 +69,19 @@ static enum imap_error submit_verb(struct imap_connection *c, const char *verb, 
     return imap_pipeline_submit_lines(c, verb, NULL, IMAP_REQUEST_PLAIN, on_done, o);
 }
 
-/* Notes why the opening fails; the first reason stands. */
-static enum imap_error fail(struct imap_connection *c, enum imap_error error, const char *text)
-{
-    imap_connection_end_text(c, error, text);
-    return c->failure.error;
-}
-
+/* The opening fails for this reason, whatever else ended the connection meanwhile. */
 static enum imap_error fail_as(struct imap_connection *c, const struct imap_failure *failure)
 {
+    c->ended = false;
     imap_connection_end(c, failure);
-    return c->failure.error;
+    return failure->error;
+}
+
+static enum imap_error fail(struct imap_connection *c, enum imap_error error, const char *text)
+{
+    struct imap_failure failure;
+    imap_failure_set(&failure, error, "%s: %s", c->settings.host, text);
+    return fail_as(c, &failure);
 }
 
 static enum imap_error ask_capabilities(struct imap_connection *c)
@@ -89,10 +91,10 @@ static enum imap_error ask_capabilities(struct imap_connection *c)
     if (submit_verb(c, "CAPABILITY", &o) != IMAP_OK)
         return fail(c, IMAP_ERR_MEMORY, "out of memory");
     enum imap_error error = settle(c);
+    if (o.refused)
+        return fail_as(c, &o.failure);
     if (error != IMAP_OK)
         return error;
-    if (o.error != IMAP_OK)
-        return fail_as(c, &o.failure);
     return c->capabilities_known ? IMAP_OK
                                  : fail(c, IMAP_ERR_PROTOCOL, "the server names no capabilities");
 }
@@ -164,10 +166,10 @@ static enum imap_error start_tls(struct imap_connection *c)
     if (imap_pipeline_submit_lines(c, "STARTTLS", NULL, IMAP_REQUEST_STARTTLS, on_done, &o))
         return fail(c, IMAP_ERR_MEMORY, "out of memory");
     error = settle(c);
+    if (o.refused)
+        return fail(c, IMAP_ERR_CLEARTEXT, "the server refuses STARTTLS; use tls=implicit");
     if (error != IMAP_OK)
         return error;
-    if (o.error != IMAP_OK)
-        return fail(c, IMAP_ERR_CLEARTEXT, "the server refuses STARTTLS; use tls=implicit");
     error = start_tls_stream(c);
     c->switching = c->capabilities_known = false;
     c->capabilities = 0;
@@ -303,9 +305,7 @@ static enum imap_error sign_in(struct imap_connection *c, const char *secret)
                     "user name or secret cannot be sent (a control character in it, or too long); "
                     "check username= and the token or password");
     error = settle(c);
-    if (error != IMAP_OK)
-        return error;
-    return o.error == IMAP_OK ? IMAP_OK : sign_in_refused(c, &o);
+    return o.refused ? sign_in_refused(c, &o) : error;
 }
 
 /* Whether a refusal is about the connection, not about the command. */
@@ -329,7 +329,7 @@ static enum imap_error ask(struct imap_connection *c, const char *verb)
     if (submit_verb(c, verb, &o) != IMAP_OK)
         return fail(c, IMAP_ERR_MEMORY, "out of memory");
     enum imap_error error = settle(c);
-    if (error != IMAP_OK || o.error == IMAP_OK)
+    if (!o.refused)
         return error;
     if (!fatal(o.error)) /* no command works: the same ailment in other words */
         imap_failure_from_server(&o.failure, IMAP_ERR_UNUSABLE, c->settings.host, verb, o.text);
@@ -349,13 +349,13 @@ static enum imap_error probe(struct imap_connection *c)
         return c->failure.error;
     }
     enum imap_error error = settle(c);
-    if (error != IMAP_OK)
-        return error;
     for (size_t i = 0; i < 3; i++) {
-        if (fatal(outcomes[i].error))
+        if (outcomes[i].refused && fatal(outcomes[i].error))
             return fail_as(c, &outcomes[i].failure);
     }
-    if (outcomes[2].error != IMAP_OK)
+    if (error != IMAP_OK)
+        return error;
+    if (outcomes[2].refused)
         return ask(c, "NOOP");
     /* Servers that name NAMESPACE only once signed in, without saying so in the tagged OK. */
     if (!names && (c->capabilities & IMAP_CAP_NAMESPACE) != 0)

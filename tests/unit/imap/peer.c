@@ -4,6 +4,7 @@
 #include "tests/unit/imap/peer.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <signal.h>
 #include <stdio.h>
@@ -93,6 +94,18 @@ static bool send_line(struct peer *p, const char *text)
     return transmit(p, line, (size_t)len);
 }
 
+/* Two lines, parted by "|", in one packet. */
+static bool inject(struct peer *p, const char *text)
+{
+    char lines[8192];
+    const char *second = strchr(text, '|');
+    if (second == NULL)
+        return false;
+    int len =
+        snprintf(lines, sizeof lines, "%.*s\r\n%s\r\n", (int)(second - text), text, second + 1);
+    return transmit(p, lines, (size_t)len);
+}
+
 static bool dribble(struct peer *p, const char *text)
 {
     char *rest = NULL;
@@ -135,6 +148,8 @@ static bool obey(struct peer *p, const char *line)
     switch (line[0]) {
     case 'S':
         return send_line(p, text);
+    case 'I':
+        return inject(p, text);
     case 'R':
         return transmit(p, text, strlen(text));
     case 'C':
@@ -183,6 +198,8 @@ static void *run(void *arg)
     if (p->fd < 0)
         return NULL;
     struct timeval patience = {PATIENCE_S, 0};
+    int one = 1;
+    setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     setsockopt(p->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(p->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     converse(p);

@@ -7,6 +7,7 @@
  *   D ms text   send the line one byte at a time, `ms` apart
  *   F n         send n bytes 'x', as fast as they go
  *   T           start TLS as the server             P ms     pause
+ *   I a|b       send two lines in one packet
  *   H           say nothing until the client hangs up
  *   X           hang up at once
  * After the last line it answers LOGOUT and waits until the client hangs up.
