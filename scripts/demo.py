@@ -9,7 +9,6 @@ import argparse
 import errno
 import fcntl
 import hashlib
-import imaplib
 import json
 import os
 import pathlib
@@ -23,8 +22,7 @@ import threading
 import time
 
 from tests.data import generate, hard
-from tests.e2e.support import dovecot, load
-from tests.outlook import Outlook
+from tests.e2e.support import dovecot, mailboxes, servers
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BINARY = pathlib.Path(os.environ.get("OUTLOOKFS_BINARY", ROOT / "build/release/cli/outlookfs"))
@@ -51,10 +49,9 @@ class Demo:
         self.work = pathlib.Path(tempfile.mkdtemp(prefix="outlookfs-demo-"))
 
     def start_servers(self):
-        self.server = dovecot.Dovecot(mailboxes=dovecot.OUTLOOK_MAILBOXES)
+        self.server = servers.outlook_dovecot()
         self.server.start()
-        self.service = Outlook((self.server.host, self.server.port), self.server.certificates.cert,
-                               self.server.certificates.key, self.server.password)
+        self.service = servers.outlook_in_front(self.server)
         self.service.start()
         token = self.service.tokens.add(secrets.token_urlsafe(48), USER)
         self.token_command = self.work / "token"
@@ -62,15 +59,18 @@ class Demo:
         self.token_command.chmod(0o700)
 
     def fill(self):
-        mails = list(generate.messages(MESSAGES, seed=1, rename=RENAME)) + list(hard.messages("Hard cases"))
-        load.fill(self.server, USER, mails)
-        return len(mails)
+        mails = [*generate.messages(MESSAGES, seed=1, rename=RENAME), *hard.messages("Hard cases")]
+        client = servers.connect(self.server, USER)
+        try:
+            return mailboxes.load(client, sorted(mails, key=lambda mail: mail.mailbox))
+        finally:
+            client.logout()
 
     def start_mount(self):
         if not self.mountpoint.exists():
             self.mountpoint.mkdir(parents=True)
             self.made = True
-        options = (f"host={self.service.host},port={self.service.port},cafile={self.server.ca},"
+        options = (f"host=localhost,port={self.service.port},cafile={self.server.ca},"
                    f"token_command={self.token_command},cache_dir={self.work}/cache,log={self.work}/log")
         self.mount = subprocess.Popen(
             [BINARY, "mount", USER, self.mountpoint, "-f", "-o", options], env=self.environment(),
@@ -299,16 +299,10 @@ def compare(demo):
 
 
 def server_digests(server):
-    imap = imaplib.IMAP4(server.host, server.port)
-    imap.login(USER, server.password)
-    for line in imap.list()[1]:
-        name = line.split(b' "/" ', 1)[1].decode()
-        if b"\\Noselect" in line or int(imap.select(name, readonly=True)[1][0]) == 0:
-            continue
-        for item in imap.uid("FETCH", "1:*", "(BODY.PEEK[])")[1]:
-            if isinstance(item, tuple):
-                yield hashlib.sha256(item[1]).hexdigest()
-    imap.logout()
+    client = servers.connect(server, USER)
+    for held in mailboxes.truth(client).values():
+        yield from (message.sha256 for message in held.values())
+    client.logout()
 
 
 def main():
