@@ -186,8 +186,8 @@ def attend(mountpoint):
     demo = Demo(mountpoint)
     state = STATE / "state.json"
     try:
-        state.write_text(json.dumps({"pid": os.getpid(), "mount": str(mountpoint), "work": str(demo.work)}))
-        prepare(demo)
+        write_state(demo)
+        prepare(demo, write_state)
         show(demo)
         say(f"\n{shorten(mountpoint)} is a mailbox. Look around with ls, cat, grep -r, find, tar or a mail reader; it is read-only.\n"
             f"Its subject lines are not all kind: see '{shorten(mountpoint)}/Hard cases'.\n"
@@ -214,9 +214,18 @@ def interrupt(done):
         raise KeyboardInterrupt
 
 
-def prepare(demo):
+def write_state(demo):
+    """Who runs, and what would be left if it were killed outright."""
+    folders = [demo.work] + ([demo.server.directory, demo.server._run] if demo.server else [])
+    (STATE / "state.json").write_text(json.dumps({
+        "pid": os.getpid(), "mount": str(demo.mountpoint), "made": not demo.mountpoint.exists(),
+        "folders": [str(folder) for folder in folders]}))
+
+
+def prepare(demo, note=lambda demo: None):
     say("starting a mail server on this machine ...")
     demo.start_servers()
+    note(demo)
     count = demo.fill()
     say(f"mounting {count} messages ...\n")
     demo.start_mount()
@@ -229,7 +238,10 @@ def clear_leftovers():
     except (FileNotFoundError, ValueError):
         return
     unmount(pathlib.Path(state["mount"]))
-    shutil.rmtree(state["work"], ignore_errors=True)
+    if state["made"] and os.path.isdir(state["mount"]):
+        os.rmdir(state["mount"])
+    for folder in state["folders"]:
+        shutil.rmtree(folder, ignore_errors=True)
     (STATE / "state.json").unlink(missing_ok=True)
 
 
