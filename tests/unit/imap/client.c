@@ -72,9 +72,20 @@ void client_done(void *ctx, const struct imap_completion *completion)
     snprintf(ending->text, sizeof ending->text, "%s", completion->failure->text);
 }
 
-void client_reset_order(void)
+void client_begin(struct client *client, struct peer *peer, const char *script)
 {
+    *peer = (struct peer){.script = script, .cut_after = -1};
+    peer_start(peer);
+    client_init(client, peer);
+    assert_int_equal(client_open(client, "t"), IMAP_OK);
     completions = 0;
+}
+
+void client_end(struct client *client, struct peer *peer)
+{
+    imap_connection_close(&client->connection);
+    assert_null(client->connection);
+    peer_finish(peer);
 }
 
 void client_submit(struct client *client, const char *line, struct ending *ending)

@@ -37,6 +37,10 @@ void client_init(struct client *client, const struct peer *peer);
 /* Opens with the token or password `secret`. */
 enum imap_error client_open(struct client *client, const char *secret);
 
+/* Starts `peer` with `script`, an opening and more, and opens; and closes both. */
+void client_begin(struct client *client, struct peer *peer, const char *script);
+void client_end(struct client *client, struct peer *peer);
+
 /* How a command ended; `order` counts completions. */
 struct ending {
     int count, order;
@@ -45,7 +49,6 @@ struct ending {
     char text[IMAP_FAILURE_TEXT];
 };
 void client_done(void *ending, const struct imap_completion *completion);
-void client_reset_order(void);
 
 /* Submits "verb [args]"; asserts that it was taken. */
 void client_submit(struct client *client, const char *line, struct ending *ending);

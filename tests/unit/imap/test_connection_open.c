@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "tests/unit/imap/client.h"
 
 #define CAPABILITY(words) "C A1 CAPABILITY\nS * CAPABILITY " words "\nS A1 OK completed.\n"
@@ -348,6 +349,50 @@ static void hosts_and_ports_that_are_not_there(void **state)
     assert_int_equal(client_open(&client, TOKEN), IMAP_ERR_CLEARTEXT);
 }
 
+/* Whether the file holds `text`. */
+static bool file_holds(const char *path, const char *text)
+{
+    char line[8192];
+    bool found = false;
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file) != NULL)
+        found = found || strstr(line, text) != NULL;
+    fclose(file);
+    return found;
+}
+
+/* The dialogue is logged at debug level, the secrets in it are not. */
+static void secrets_are_not_logged(void **state)
+{
+    (void)state;
+    static const char login[] =
+        GREETING CAPABILITY("IMAP4rev1") "C A2 LOGIN u \"hush hush\"\nS A2 OK in\n" NO_ID;
+    static const char plain[] =
+        GREETING CAPABILITY("IMAP4rev1 AUTH=PLAIN") "C A2 AUTHENTICATE PLAIN\nS + \n"
+                                                    "C AHUAaHVzaCBodXNo\nS A2 OK in\n" NO_ID;
+    static const char *const scripts[] = {login, plain};
+    char path[] = "/tmp/outlookfs-test-log-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    close(fd);
+    assert_int_equal(log_open(path), 0);
+    log_set_level(LOG_LEVEL_DEBUG);
+    for (size_t i = 0; i < 2; i++) {
+        struct row row = {"log", IMAP_AUTH_PASSWORD, "hush hush", scripts[i], IMAP_OK, "", 0};
+        check_row(&row);
+    }
+    log_set_level(LOG_LEVEL_INFO);
+    assert_int_equal(log_open(NULL), 0);
+    assert_true(file_holds(path, "C: A2 LOGIN ..."));
+    assert_true(file_holds(path, "C: A2 AUTHENTICATE ..."));
+    assert_true(file_holds(path, "S: A2 OK"));
+    assert_true(file_holds(path, "probe -> ready"));
+    assert_false(file_holds(path, "hush"));
+    assert_false(file_holds(path, "AHUAa"));
+    unlink(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,6 +403,7 @@ int main(void)
         cmocka_unit_test(no_phase_outlasts_its_bound),
         cmocka_unit_test(cancelling_ends_each_phase),
         cmocka_unit_test(cancelling_wakes_a_wait),
+        cmocka_unit_test(secrets_are_not_logged),
         cmocka_unit_test(hosts_and_ports_that_are_not_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

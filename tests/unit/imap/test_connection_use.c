@@ -1,33 +1,13 @@
 /*
- * A connection in use: the pipeline, literals, the selected mailbox, IDLE, and every way in which a
+ * A connection in use: the pipeline, literals, the selected mailbox, and every way in which a
  * server ends it. Each server is a script; see peer.h.
  */
 #include "tests/unit/test.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "base/clock.h"
 #include "tests/unit/imap/client.h"
-
-static void begin(struct client *client, struct peer *peer, const char *script)
-{
-    *peer = (struct peer){.script = script, .cut_after = -1};
-    peer_start(peer);
-    client_init(client, peer);
-    assert_int_equal(client_open(client, "t"), IMAP_OK);
-    client_reset_order();
-}
-
-static void end(struct client *client, struct peer *peer)
-{
-    imap_connection_close(&client->connection);
-    assert_null(client->connection);
-    peer_finish(peer);
-}
 
 /* What a reply to one command, or the end of the connection, means. */
 static const struct fault {
@@ -103,7 +83,7 @@ static void each_fault_has_its_error(void **state)
             assert_int_equal(imap_connection_failure(client.connection)->error, error);
             assert_int_equal(imap_connection_failure(client.connection)->backoff_ms, f->backoff_ms);
         }
-        end(&client, &peer);
+        client_end(&client, &peer);
     }
 }
 
@@ -121,7 +101,7 @@ static void a_hundred_commands_at_once(void **state)
     for (int i = 0; i < COUNT; i++)
         len += snprintf(script + len, sizeof script - (size_t)len, "S * %d EXISTS\nS A%d %s\n", i,
                         6 + i, i % 10 == 3 ? "NO no" : "OK done");
-    begin(&client, &peer, script);
+    client_begin(&client, &peer, script);
     for (int i = 0; i < COUNT; i++)
         client_submit(&client, "NOOP", &endings[i]);
     assert_int_equal(imap_connection_in_flight(client.connection), COUNT);
@@ -132,7 +112,7 @@ static void a_hundred_commands_at_once(void **state)
         assert_int_equal(endings[i].error, i % 10 == 3 ? IMAP_ERR_NO : IMAP_OK);
     }
     assert_int_equal(client.untagged, COUNT);
-    end(&client, &peer);
+    client_end(&client, &peer);
     assert_true(peer.logged_out);
 }
 
@@ -142,7 +122,8 @@ static void replies_go_by_tag(void **state)
     struct ending first, second;
     struct client client;
     struct peer peer;
-    begin(&client, &peer, OPENING("") "C A6 NOOP\nC A7 CHECK\nS A7 NO second\nS A6 OK first\n");
+    client_begin(&client, &peer,
+                 OPENING("") "C A6 NOOP\nC A7 CHECK\nS A7 NO second\nS A6 OK first\n");
     client_submit(&client, "NOOP", &first);
     client_submit(&client, "CHECK", &second);
     assert_int_equal(client_settle(&client), IMAP_OK);
@@ -150,7 +131,7 @@ static void replies_go_by_tag(void **state)
     assert_int_equal(second.error, IMAP_ERR_NO);
     assert_non_null(strstr(second.text, "CHECK"));
     assert_true(second.order < first.order);
-    end(&client, &peer);
+    client_end(&client, &peer);
 }
 
 struct chain {
@@ -177,12 +158,13 @@ static void a_callback_may_submit(void **state)
     struct client client;
     struct peer peer;
     struct chain chain = {&client, 3, IMAP_OK};
-    begin(&client, &peer, OPENING("") "C A6 NOOP\nS A6 OK\nC A7 NOOP\nS A7 OK\nC A8 NOOP\nX\n");
+    client_begin(&client, &peer,
+                 OPENING("") "C A6 NOOP\nS A6 OK\nC A7 NOOP\nS A7 OK\nC A8 NOOP\nX\n");
     submit_next(&chain, NULL);
     assert_int_equal(client_settle(&client), IMAP_ERR_CLOSED);
     assert_int_equal(chain.refused, IMAP_OK);
     assert_int_equal(chain.left, -1);
-    end(&client, &peer);
+    client_end(&client, &peer);
 }
 
 static void a_dead_connection_takes_no_command(void **state)
@@ -191,12 +173,12 @@ static void a_dead_connection_takes_no_command(void **state)
     struct client client;
     struct peer peer;
     struct chain chain = {&client, 9, IMAP_OK};
-    begin(&client, &peer, OPENING("") "C A6 NOOP\nX\n");
+    client_begin(&client, &peer, OPENING("") "C A6 NOOP\nX\n");
     submit_next(&chain, NULL);
     assert_int_equal(client_settle(&client), IMAP_ERR_CLOSED);
     assert_int_equal(chain.refused, IMAP_ERR_CLOSED);
     assert_int_equal(imap_connection_in_flight(client.connection), 0);
-    end(&client, &peer);
+    client_end(&client, &peer);
 }
 
 static void literals_wait_and_so_does_what_follows(void **state)
@@ -206,9 +188,10 @@ static void literals_wait_and_so_does_what_follows(void **state)
     struct ending ends[3];
     struct client client;
     struct peer peer;
-    begin(&client, &peer,
-          OPENING("") "C A6 NOOP\nC A7 CREATE {3}\nP 100\nS A6 OK\nS + go\nC a\"b\nC A8 NOOP\n"
-                      "S A7 OK\nS A8 OK\n");
+    client_begin(
+        &client, &peer,
+        OPENING("") "C A6 NOOP\nC A7 CREATE {3}\nP 100\nS A6 OK\nS + go\nC a\"b\nC A8 NOOP\n"
+                    "S A7 OK\nS A8 OK\n");
     client_submit(&client, "NOOP", &ends[0]);
     imap_command_init(&command, "CREATE");
     imap_command_astring(&command, "a\"b", 3);
@@ -220,7 +203,7 @@ static void literals_wait_and_so_does_what_follows(void **state)
     assert_int_equal(client_settle(&client), IMAP_OK);
     for (int i = 0; i < 3; i++)
         assert_int_equal(ends[i].error, IMAP_OK);
-    end(&client, &peer);
+    client_end(&client, &peer);
 }
 
 static void a_refused_literal_is_not_sent(void **state)
@@ -230,7 +213,8 @@ static void a_refused_literal_is_not_sent(void **state)
     struct ending ends[2];
     struct client client;
     struct peer peer;
-    begin(&client, &peer, OPENING("") "C A6 CREATE {3}\nS A6 NO never\nC A7 NOOP\nS A7 OK\n");
+    client_begin(&client, &peer,
+                 OPENING("") "C A6 CREATE {3}\nS A6 NO never\nC A7 NOOP\nS A7 OK\n");
     imap_command_init(&command, "CREATE");
     imap_command_astring(&command, "a\"b", 3);
     ends[0] = (struct ending){0};
@@ -240,7 +224,7 @@ static void a_refused_literal_is_not_sent(void **state)
     assert_int_equal(client_settle(&client), IMAP_OK);
     assert_int_equal(ends[0].error, IMAP_ERR_NO);
     assert_int_equal(ends[1].error, IMAP_OK);
-    end(&client, &peer);
+    client_end(&client, &peer);
 }
 
 static void long_and_broken_lines_are_refused(void **state)
@@ -250,7 +234,7 @@ static void long_and_broken_lines_are_refused(void **state)
     struct imap_command command;
     struct client client;
     struct peer peer;
-    begin(&client, &peer, OPENING(" LITERAL+") "");
+    client_begin(&client, &peer, OPENING(" LITERAL+") "");
     memset(name, 'x', sizeof name - 1);
     name[sizeof name - 1] = '\0';
     imap_command_init(&command, "NOOP");
@@ -263,7 +247,7 @@ static void long_and_broken_lines_are_refused(void **state)
     assert_int_not_equal(imap_connection_submit(client.connection, &command, client_done, NULL),
                          IMAP_OK);
     assert_int_equal(imap_connection_in_flight(client.connection), 0);
-    end(&client, &peer);
+    client_end(&client, &peer);
 }
 
 #define SELECTED                                                                                   \
@@ -278,11 +262,12 @@ static void the_selected_mailbox_is_followed(void **state)
     struct ending ends[4];
     struct client client;
     struct peer peer;
-    begin(&client, &peer,
-          OPENING("") "C A6 EXAMINE \"Sent Items\"\nC A7 NOOP\n" SELECTED
-                      "S A6 OK [READ-ONLY] EXAMINE completed.\nS * 3 EXPUNGE\nS * 15 EXISTS\n"
-                      "S * 1 EXPUNGE\nS * VANISHED 4:5,9\nS * VANISHED (EARLIER) 1:3\n"
-                      "S A7 OK done\nC A8 SELECT Nowhere\nS A8 NO gone\nC A9 UNSELECT\nS A9 OK\n");
+    client_begin(
+        &client, &peer,
+        OPENING("") "C A6 EXAMINE \"Sent Items\"\nC A7 NOOP\n" SELECTED
+                    "S A6 OK [READ-ONLY] EXAMINE completed.\nS * 3 EXPUNGE\nS * 15 EXISTS\n"
+                    "S * 1 EXPUNGE\nS * VANISHED 4:5,9\nS * VANISHED (EARLIER) 1:3\n"
+                    "S A7 OK done\nC A8 SELECT Nowhere\nS A8 NO gone\nC A9 UNSELECT\nS A9 OK\n");
     const struct imap_selected *selected = imap_connection_selected(client.connection);
     imap_command_select(&command, "Sent Items", true);
     assert_int_equal(imap_connection_submit(client.connection, &command, client_done, &ends[0]),
@@ -305,179 +290,7 @@ static void the_selected_mailbox_is_followed(void **state)
     assert_null(selected->name);
     client_submit(&client, "UNSELECT", &ends[3]);
     assert_int_equal(client_settle(&client), IMAP_OK);
-    end(&client, &peer);
-}
-
-static void idle_starts_and_ends(void **state)
-{
-    (void)state;
-    struct ending idle = {0}, noop;
-    struct imap_command command;
-    struct client client;
-    struct peer peer;
-    begin(&client, &peer,
-          OPENING("") "C A6 IDLE\nS * 1521 EXISTS\nS + IDLE accepted, awaiting DONE command.\n"
-                      "P 500\nS * 1522 EXISTS\nC DONE\nS A6 OK IDLE completed.\nC A7 NOOP\n"
-                      "S A7 OK\n");
-    assert_int_equal(imap_connection_idle(client.connection, client_done, &idle), IMAP_OK);
-    assert_int_equal(imap_connection_idle(client.connection, client_done, &idle), IMAP_ERR_BAD);
-    imap_command_init(&command, "NOOP");
-    assert_int_equal(imap_connection_submit(client.connection, &command, client_done, NULL),
-                     IMAP_ERR_BAD);
-    while (client.untagged < 2)
-        assert_int_equal(imap_connection_step(client.connection, 50, -1), IMAP_OK);
-    assert_int_equal(idle.count, 0);
-    assert_int_equal(imap_connection_idle_end(client.connection), IMAP_OK);
-    assert_int_equal(imap_connection_idle_end(client.connection), IMAP_OK);
-    client_submit(&client, "NOOP", &noop);
-    assert_int_equal(client_settle(&client), IMAP_OK);
-    assert_int_equal(idle.count, 1);
-    assert_int_equal(idle.error, IMAP_OK);
-    assert_int_equal(noop.error, IMAP_OK);
-    end(&client, &peer);
-}
-
-/* IDLE has no bound; the moment before the server confirms it, and after DONE, have. */
-static void idle_has_no_bound(void **state)
-{
-    (void)state;
-    struct ending idle = {0};
-    struct client client;
-    struct peer peer;
-    peer = (struct peer){.script = OPENING("") "C A6 IDLE\nS + idling\nH\n", .cut_after = -1};
-    peer_start(&peer);
-    client_init(&client, &peer);
-    client.settings.timeout_ms = 200;
-    assert_int_equal(client_open(&client, "t"), IMAP_OK);
-    assert_int_equal(imap_connection_idle(client.connection, client_done, &idle), IMAP_OK);
-    int64_t start = clock_ms();
-    while (clock_ms() - start < 600)
-        assert_int_equal(imap_connection_step(client.connection, 100, -1), IMAP_OK);
-    assert_int_equal(imap_connection_idle_end(client.connection), IMAP_OK);
-    assert_int_equal(client_settle(&client), IMAP_ERR_TIMEOUT);
-    assert_int_equal(idle.error, IMAP_ERR_TIMEOUT);
-    end(&client, &peer);
-}
-
-static void idle_end_before_the_plus_waits_for_it(void **state)
-{
-    (void)state;
-    struct ending idle = {0};
-    struct client client;
-    struct peer peer;
-    begin(&client, &peer, OPENING("") "C A6 IDLE\nP 100\nS + idling\nC DONE\nS A6 OK\n");
-    assert_int_equal(imap_connection_idle(client.connection, client_done, &idle), IMAP_OK);
-    assert_int_equal(imap_connection_idle_end(client.connection), IMAP_OK);
-    assert_int_equal(client_settle(&client), IMAP_OK);
-    assert_int_equal(idle.error, IMAP_OK);
-    end(&client, &peer);
-}
-
-/* 1.5 KiB every 150 ms with a bound of 400 ms: slow, but real. */
-static void a_slow_download_goes_on(void **state)
-{
-    (void)state;
-    static char script[8192];
-    struct ending fetch;
-    struct client client;
-    struct peer peer;
-    int len = snprintf(script, sizeof script, "%sC A6 UID FETCH 7 BODY.PEEK[]\n%s", OPENING(""),
-                       "S * 1 FETCH (UID 7 BODY[] {15000}\n");
-    for (int i = 0; i < 10; i++)
-        len += snprintf(script + len, sizeof script - (size_t)len, "F 1500\nP 150\n");
-    snprintf(script + len, sizeof script - (size_t)len, "S )\nS A6 OK done\n");
-    peer = (struct peer){.script = script, .cut_after = -1};
-    peer_start(&peer);
-    client_init(&client, &peer);
-    client.settings.timeout_ms = 400;
-    assert_int_equal(client_open(&client, "t"), IMAP_OK);
-    client_submit(&client, "UID FETCH 7 BODY.PEEK[]", &fetch);
-    assert_int_equal(client_settle(&client), IMAP_OK);
-    assert_int_equal(fetch.error, IMAP_OK);
-    assert_int_equal(client.body_bytes, 15000);
-    assert_int_equal(client.untagged, 1);
-    end(&client, &peer);
-}
-
-/* The wake descriptor ends a wait at once, and is seen under a flood too. */
-static void the_wake_descriptor_ends_a_step(void **state)
-{
-    (void)state;
-    struct ending fetch;
-    struct client client;
-    struct peer peer;
-    int wake = eventfd(1, EFD_CLOEXEC);
-    begin(&client, &peer,
-          OPENING("") "C A6 UID FETCH 7 BODY.PEEK[]\nS * 1 FETCH (UID 7 BODY[] {8000000}\n"
-                      "F 8000000\nS )\nS A6 OK done\n");
-    int64_t start = clock_ms();
-    assert_int_equal(imap_connection_step(client.connection, 5000, wake), IMAP_OK);
-    assert_in_range(clock_ms() - start, 0, 1000);
-    client_submit(&client, "UID FETCH 7 BODY.PEEK[]", &fetch);
-    size_t before = 0;
-    while (imap_connection_in_flight(client.connection) > 0) {
-        assert_int_equal(imap_connection_step(client.connection, 1000, -1), IMAP_OK);
-        assert_in_range(client.body_bytes - before, 0, 1024 * 1024 + 64 * 1024);
-        before = client.body_bytes;
-    }
-    assert_int_equal(client.body_bytes, 8000000);
-    close(wake);
-    end(&client, &peer);
-}
-
-static void cancelling_ends_a_step(void **state)
-{
-    (void)state;
-    struct ending ending;
-    struct client client;
-    struct peer peer = {.script = OPENING("") "H\n", .cut_after = -1};
-    int cancel = eventfd(0, EFD_CLOEXEC);
-    peer_start(&peer);
-    client_init(&client, &peer);
-    client.settings.cancel_fd = cancel;
-    assert_int_equal(client_open(&client, "t"), IMAP_OK);
-    client_submit(&client, "NOOP", &ending);
-    eventfd_write(cancel, 1);
-    assert_int_equal(imap_connection_step(client.connection, -1, -1), IMAP_ERR_CANCELLED);
-    assert_int_equal(ending.error, IMAP_ERR_CANCELLED);
-    end(&client, &peer);
-    close(cancel);
-}
-
-static void closing_cancels_what_is_in_flight(void **state)
-{
-    (void)state;
-    struct ending ending, idle = {0};
-    struct client client;
-    struct peer peer;
-    begin(&client, &peer, OPENING("") "H\n");
-    client_submit(&client, "NOOP", &ending);
-    int64_t start = clock_ms();
-    end(&client, &peer);
-    assert_in_range(clock_ms() - start, 0, 900);
-    assert_int_equal(ending.count, 1);
-    assert_int_equal(ending.error, IMAP_ERR_CANCELLED);
-    begin(&client, &peer, OPENING("") "C A6 IDLE\nS + idling\nS * 1 EXISTS\nC DONE\n");
-    assert_int_equal(imap_connection_idle(client.connection, client_done, &idle), IMAP_OK);
-    while (client.untagged == 0)
-        assert_int_equal(imap_connection_step(client.connection, 1000, -1), IMAP_OK);
-    end(&client, &peer);
-    assert_int_equal(idle.error, IMAP_ERR_CANCELLED);
-    assert_true(peer.logged_out);
-}
-
-static void nothing_in_flight_has_no_bound(void **state)
-{
-    (void)state;
-    struct client client;
-    struct peer peer = {.script = OPENING("") "P 500\nS * 3 EXISTS\n", .cut_after = -1};
-    peer_start(&peer);
-    client_init(&client, &peer);
-    client.settings.timeout_ms = 200;
-    assert_int_equal(client_open(&client, "t"), IMAP_OK);
-    while (client.untagged == 0)
-        assert_int_equal(imap_connection_step(client.connection, -1, -1), IMAP_OK);
-    end(&client, &peer);
+    client_end(&client, &peer);
 }
 
 int main(void)
@@ -492,14 +305,6 @@ int main(void)
         cmocka_unit_test(a_refused_literal_is_not_sent),
         cmocka_unit_test(long_and_broken_lines_are_refused),
         cmocka_unit_test(the_selected_mailbox_is_followed),
-        cmocka_unit_test(idle_starts_and_ends),
-        cmocka_unit_test(idle_has_no_bound),
-        cmocka_unit_test(idle_end_before_the_plus_waits_for_it),
-        cmocka_unit_test(a_slow_download_goes_on),
-        cmocka_unit_test(the_wake_descriptor_ends_a_step),
-        cmocka_unit_test(cancelling_ends_a_step),
-        cmocka_unit_test(closing_cancels_what_is_in_flight),
-        cmocka_unit_test(nothing_in_flight_has_no_bound),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
