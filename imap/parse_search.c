@@ -34,8 +34,11 @@ bool imap_parse_search(struct imap_parse_context *p, struct imap_reader *r)
     if (numbers == NULL)
         return false;
     while (search->count < most && imap_reader_space(r) &&
-           imap_reader_number(r, UINT32_MAX, &number) && number > 0)
+           imap_reader_number(r, UINT32_MAX, &number)) {
+        if (number == 0)
+            return false;
         numbers[search->count++] = (uint32_t)number;
+    }
     search->numbers = numbers;
     imap_reader_space(r);
     if (imap_reader_peek(r, '(') && !read_modseq(r, &search->modseq))
