@@ -99,6 +99,7 @@ enum db_step db_query(struct db *db, unsigned n, const struct db_value *values, 
 
 enum db_step db_next(struct db *db, unsigned n)
 {
+    errno = 0; /* SQLite does not keep the error of a failed COMMIT (means_full) */
     int code = sqlite3_step(db->statements[n]);
     if (code == SQLITE_ROW)
         return DB_ROW;
@@ -145,9 +146,12 @@ static bool means_full(int code, int system_error)
 
 enum cache_error db_error_code(struct db *db, int code)
 {
+    int system_error = db->handle != NULL ? sqlite3_system_errno(db->handle) : 0;
+    if (system_error == 0)
+        system_error = errno;
     log_error("cache: %s: %s (%d)", db->kind->file,
               db->handle != NULL ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code), code);
-    if (means_full(code, db->handle != NULL ? sqlite3_system_errno(db->handle) : 0))
+    if (means_full(code, system_error))
         return CACHE_ERR_FULL;
     if ((code & 0xFF) == SQLITE_NOMEM)
         return CACHE_ERR_MEMORY;

@@ -68,7 +68,9 @@ static int stamps_delay(struct writer *writer)
     pthread_mutex_unlock(&pins->lock);
     if (count == 0)
         return -1;
-    return writer->closing || count >= PINS_STAMPS / 2 ? 0 : clock_until(writer->stamped_ms + UPKEEP_STAMP_MS);
+    return writer->closing || count >= PINS_STAMPS / 2
+               ? 0
+               : clock_until(writer->stamped_ms + UPKEEP_STAMP_MS);
 }
 
 enum cache_error upkeep_run(struct writer *writer)
