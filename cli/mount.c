@@ -47,6 +47,15 @@ static enum cli_exit parse(struct session *session, int argc, char **argv, struc
     return CLI_DONE;
 }
 
+static void warn_of_no_effect(const struct mount_options *options)
+{
+    struct buffer names;
+    buffer_init(&names, CLI_TEXT_MAX);
+    if (options_without_effect(options, &names))
+        cli_warn("without effect in this version, which only reads: %s", names.data);
+    buffer_free(&names);
+}
+
 /* The configuration first, then -o, then defaults. */
 static enum cli_exit configure(struct session *session, const char *texts)
 {
@@ -56,8 +65,10 @@ static enum cli_exit configure(struct session *session, const char *texts)
     free(file);
     good = good && options_set_string(&session->options, texts, why) &&
            options_finish(&session->options, session->account, why);
-    if (good)
+    if (good) {
+        warn_of_no_effect(&session->options);
         return CLI_DONE;
+    }
     cli_report("%s", why);
     return CLI_USAGE;
 }

@@ -1,9 +1,10 @@
 /*
  * See options.h. Each row of the table names a field of struct mount_options and how a value
  * becomes that field; rows with a fallback are filled in by options_finish through the same
- * parser. What mount(8) and fstab add (user, noauto, x-systemd.*) is accepted and dropped; what
- * libfuse knows itself is handed on; what this version does not do is refused by name, because an
- * option that is silently ignored misleads.
+ * parser. What mount(8) and fstab add (user, noauto, rw, x-systemd.*) is accepted and dropped; what
+ * libfuse knows itself is handed on. Options of the whole program that a read-only mount has no use
+ * for yet are checked and then named in a warning, so that one fstab line serves every version and
+ * nobody believes that they do something.
  */
 #include "cli/options.h"
 
@@ -17,14 +18,15 @@
 #include "cli/report.h"
 #include "sync/sync.h"
 
-enum kind { TEXT, PATH, COMMAND, SIZE, NUMBER, WORD, FLAG };
+enum kind { TEXT, PATH, COMMAND, SIZE, NUMBER, WORD, FLAG, PREFETCH };
 
 enum { FUSE_TEXT_MAX = 4096, OPTION_STRING_MAX = 65536 };
 
 static const char *const tls_words[] = {"implicit", "starttls", "none", NULL};
 static const char *const auth_words[] = {"xoauth2", "oauthbearer", "password", NULL};
 static const char *const names_words[] = {"friendly", "uid", NULL};
-static const char *const prefetch_words[] = {"headers", NULL};
+static const char *const delete_words[] = {"trash", "expunge", NULL};
+static const char *const commit_words[] = {"server", "journal", NULL};
 
 struct row {
     const char *name;
@@ -60,16 +62,20 @@ static const struct row rows[] = {
     {"subscribed", FLAG, FIELD(subscribed), 0, 0, NULL, NULL, NULL, "show subscribed mailboxes only"},
     {"names", WORD, FIELD(names), 0, 0, names_words, "friendly", "friendly|uid",
      "what files are called"},
-    {"prefetch", WORD, FIELD(prefetch), 0, 0, prefetch_words, "headers", "headers", "what is fetched unasked"},
+    {"fsname", TEXT, FIELD(fsname), 0, 0, NULL, NULL, "NAME", "what mount(8) and df show as the source (ACCOUNT)"},
     {"log", PATH, FIELD(log), 0, 0, NULL, NULL, "FILE", "log to FILE (with -f: stderr; else nowhere)"},
     {"debug", FLAG, FIELD(debug), 0, 0, NULL, NULL, NULL, "log more"},
+    /* From here on: without effect in this version. */
+    {"poll", NUMBER, FIELD(poll), 1, 86400, NULL, NULL, "SECONDS", "without effect yet"},
+    {"prefetch", PREFETCH, 0, 0, 0, NULL, NULL, "headers|recent:DAYS|all", "without effect yet"},
+    {"delete", WORD, FIELD(delete_mode), 0, 0, delete_words, NULL, "trash|expunge", "without effect yet"},
+    {"trash", TEXT, FIELD(trash), 0, 0, NULL, NULL, "NAME", "without effect yet"},
+    {"commit", WORD, FIELD(commit), 0, 0, commit_words, NULL, "server|journal", "without effect yet"},
+    {"mark_seen", FLAG, FIELD(mark_seen), 0, 0, NULL, NULL, NULL, "without effect yet"},
 };
-
-/* Options of the whole program that this version does not have yet. */
-static const char *const later[] = {"rw", "delete", "trash", "commit", "mark_seen", "poll", NULL};
 // clang-format on
 
-enum { ROWS = sizeof rows / sizeof rows[0] };
+enum { ROWS = sizeof rows / sizeof rows[0], INERT_ROWS = 6 };
 _Static_assert(ROWS <= 64, "mount_options.given has a bit for each row");
 
 void options_init(struct mount_options *options)
@@ -145,8 +151,6 @@ static bool set_number(const struct row *row, void *field, const char *value, ch
 static bool set_word(const struct row *row, void *field, const char *value, char *why)
 {
     int word = option_value_word(value, row->words);
-    if (word < 0 && row->words == prefetch_words)
-        return cli_cause(why, "option prefetch=%.100s is not in this version; leave it out", value);
     if (word < 0) {
         char wanted[80];
         snprintf(wanted, sizeof wanted, "one of %s", row->value);
@@ -154,6 +158,15 @@ static bool set_word(const struct row *row, void *field, const char *value, char
     }
     *(int *)field = word;
     return true;
+}
+
+static bool check_prefetch(const struct row *row, const char *value, char *why)
+{
+    uint64_t days;
+    if (strcmp(value, "headers") == 0 || strcmp(value, "all") == 0 ||
+        (strncmp(value, "recent:", 7) == 0 && option_value_number(value + 7, 1, 36500, &days)))
+        return true;
+    return bad_value(row, value, "headers, recent:DAYS or all", why);
 }
 
 static bool set_value(const struct row *row, void *field, const char *value, char *why)
@@ -173,6 +186,8 @@ static bool set_value(const struct row *row, void *field, const char *value, cha
         return set_number(row, field, value, why);
     case WORD:
         return set_word(row, field, value, why);
+    case PREFETCH:
+        return check_prefetch(row, value, why);
     case FLAG:
         break;
     }
@@ -211,9 +226,8 @@ bool options_set(struct mount_options *options, const char *name, const char *va
     const struct row *row = row_find(name);
     if (row != NULL)
         return set_row(options, row, value, why);
-    if (option_value_word(name, later) >= 0)
-        return cli_cause(why, "option %s is not in this version, which only reads; leave it out%s",
-                         name, strcmp(name, "rw") == 0 ? " or say ro" : "");
+    if (strcmp(name, "rw") == 0) /* mount(8) says it unasked */
+        return true;
     switch (fuse_options_add(&options->fuse, name, value)) {
     case FUSE_OPTION_TAKEN:
         return true;
@@ -315,6 +329,15 @@ bool options_finish(struct mount_options *options, const char *account, char *wh
         !set_string(&options->cache_dir, paths_cache_dir(account), "cache_dir", why))
         return false;
     return check_auth(options, why);
+}
+
+bool options_without_effect(const struct mount_options *options, struct buffer *names)
+{
+    for (size_t i = ROWS - INERT_ROWS; i < ROWS; i++)
+        if ((options->given >> i & 1) != 0 &&
+            !buffer_printf(names, "%s%s", names->len > 0 ? ", " : "", rows[i].name))
+            return false;
+    return names->len > 0;
 }
 
 void options_help(FILE *out)

@@ -33,10 +33,15 @@ struct mount_options {
     unsigned connections;
     unsigned timeout; /* seconds */
     bool subscribed;
-    int names; /* 0 friendly, 1 uid */
-    int prefetch;
+    int names;    /* 0 friendly, 1 uid */
+    char *fsname; /* NULL: the account */
     char *log;
     bool debug;
+    /* Checked, kept, and without effect on a read-only mount: */
+    unsigned poll;
+    int delete_mode, commit;
+    char *trash;
+    bool mark_seen;
     struct buffer fuse; /* what libfuse is to have, comma-separated, escaped again */
     uint64_t given;     /* bit n: row n of the table was set */
 };
@@ -61,6 +66,10 @@ bool options_set_string(struct mount_options *options, const char *text, char *w
 /* Fills in defaults for `account` and checks the whole. */
 bool options_finish(struct mount_options *options, const char *account, char *why)
     __attribute__((warn_unused_result));
+
+/* Appends the names of the options given that do nothing in this version ("poll, trash"); false:
+ * none. */
+bool options_without_effect(const struct mount_options *options, struct buffer *names);
 
 /* Writes the table as help text. */
 void options_help(FILE *out);
