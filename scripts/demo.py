@@ -70,7 +70,7 @@ class Demo:
         if not self.mountpoint.exists():
             self.mountpoint.mkdir(parents=True)
             self.made = True
-        options = (f"host=localhost,port={self.service.port},cafile={self.server.ca},"
+        options = (f"host={self.service.host},port={self.service.port},cafile={self.server.ca},"
                    f"token_command={self.token_command},cache_dir={self.work}/cache,log={self.work}/log")
         self.mount = subprocess.Popen(
             [BINARY, "mount", USER, self.mountpoint, "-f", "-o", options], env=self.environment(),
