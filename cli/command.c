@@ -22,14 +22,14 @@ static const struct command commands[] = {
      "  {\"accounts\": {\"me@outlook.com\": {\"token_command\": [\"my-token\", \"me\"]}}}\n"
      "A command in a list runs without a shell, one in a string or after -o with it, both in /.\n"
      "\n"
-     "Mount options, with defaults; besides these FUSE's own (allow_other, fsname=, ...):\n",       options_help, command_mount },
-    {"umount", "DIR",                              "unmount DIR and wait until it is done",     "", NULL,         command_umount},
+     "Mount options, with defaults; besides these FUSE's own (allow_other, allow_root, noatime):\n", options_help, command_mount },
+    {"umount", "DIR",                              "unmount DIR and wait until it is done",     "",  NULL,         command_umount},
     {"status", "[DIR] [--json] [--watch]",         "tell how a mount is doing, or every mount",
      "\n"
      "  --json     one JSON object a line\n"
      "  --watch    again every second, until Ctrl-C\n"
      "\n"
-     "Asks the mount's process over its control socket: it works when the mount itself hangs.\n",   NULL,         command_status},
+     "Asks the mount's process over its control socket: it works when the mount itself hangs.\n",    NULL,         command_status},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -1,6 +1,7 @@
 /* See fuse_options.h. What fs_mount always sets (ro, nosuid, nodev, noexec, auto_unmount) is
  * accepted and dropped. dev and suid are dropped too: mount.fuse3 adds them by itself, and they
- * cannot take away nodev and nosuid. */
+ * cannot take away nodev and nosuid. max_read is not here: init has to agree to it
+ * (docs of libfuse, struct fuse_conn_info), and fs chooses by measure. */
 #include "cli/fuse_options.h"
 
 #include <string.h>
@@ -16,8 +17,6 @@ static const struct {
     {"default_permissions", PASS      },
     {"noatime",             PASS      },
     {"nodiratime",          PASS      },
-    {"fsname",              PASS_VALUE},
-    {"max_read",            PASS_VALUE},
     {"context",             PASS_VALUE},
     {"ro",                  DROP      },
     {"nosuid",              DROP      },

@@ -127,8 +127,9 @@ static enum cli_exit start_fs(const struct session *session, struct sync *sync, 
     const struct mount_options *o = &session->options;
     const struct fs_settings settings = {
         .mountpoint = session->mountpoint,
-        .account = session->account,
+        .account = o->fsname != NULL ? o->fsname : session->account,
         .fuse_options = o->fuse.len > 0 ? o->fuse.data : NULL,
+        .spool_dir = o->cache_dir,
         .debug = false, /* libfuse's own trace names files, each several times */
     };
     char text[SYNC_TEXT_MAX] = "", caught[SYNC_TEXT_MAX];

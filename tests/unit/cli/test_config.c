@@ -32,7 +32,7 @@ static void test_good(void **state)
     assert_true(apply("{\"accounts\": {\n\"other\": {\"host\": 5},\n\"me@x\": {\"host\": \"h\",\n"
                       "\"port\": 1993, \"debug\": true, \"subscribed\": false,\n"
                       "\"token_command\": [\"pass\", \"show\", \"x y\"], \"cache_size\": \"1G\",\n"
-                      "\"allow_other\": true, \"fsname\": \"a,b\"}}}\n",
+                      "\"allow_other\": true, \"context\": \"a,b\"}}}\n",
                       &options, why));
     assert_string_equal(options.host, "h");
     assert_int_equal(options.port, 1993);
@@ -40,7 +40,7 @@ static void test_good(void **state)
     assert_false(options.subscribed);
     assert_string_equal(options.token_command.argv[2], "x y");
     assert_true(options.cache_size == 1 << 30);
-    assert_string_equal(options.fuse.data, "allow_other,fsname=a\\,b");
+    assert_string_equal(options.fuse.data, "allow_other,context=a\\,b");
     options_free(&options);
 }
 
@@ -61,22 +61,22 @@ static void test_errors(void **state)
     static const struct {
         const char *text, *line, *cause;
     } rows[] = {
-        {"",                                                              ":1:", "JSON"         },
-        {"{\n\"accounts\": {\n,}}",                                       ":3:", "JSON"         },
-        {"{} x",                                                          ":1:", "JSON"         },
-        {"[]",                                                            ":1:", "accounts"     },
-        {"{\"accounts\": 7}",                                             ":1:", "accounts"     },
-        {"{\"accounts\": {\n\"me@x\": 7}}",                               ":2:", "object"       },
-        {"{\"accounts\": {\n\"me@x\":\n{\"hots\": \"h\"}}}",              ":3:", "hots"         },
-        {"{\"accounts\":{\"a\":{\"port\":1},\n\"me@x\":{\n\"port\":0}}}", ":3:", "port"         },
-        {"{\"accounts\":{\"me@x\":{\n\"port\":1.5}}}",                    ":2:", "whole number" },
-        {"{\"accounts\":{\"me@x\":{\n\"port\":-1}}}",                     ":2:", "whole number" },
-        {"{\"accounts\":{\"me@x\":{\n\"host\":null}}}",                   ":2:", "host"         },
-        {"{\"accounts\":{\"me@x\":{\n\"host\":true}}}",                   ":2:", "needs a value"},
-        {"{\"accounts\":{\"me@x\":{\n\n\"host\":[\"a\"]}}}",              ":3:", "list"         },
-        {"{\"accounts\":{\"me@x\":{\n\"token_command\":[]}}}",            ":2:", "not empty"    },
-        {"{\"accounts\":{\"me@x\":{\n\"token_command\":[1]}}}",           ":2:", "strings"      },
-        {"{\"accounts\":{\"me@x\":{\n\"mark_seen\":true}}}",              ":2:", "not in this"  },
+        {"",                                                              ":1:", "JSON"          },
+        {"{\n\"accounts\": {\n,}}",                                       ":3:", "JSON"          },
+        {"{} x",                                                          ":1:", "JSON"          },
+        {"[]",                                                            ":1:", "accounts"      },
+        {"{\"accounts\": 7}",                                             ":1:", "accounts"      },
+        {"{\"accounts\": {\n\"me@x\": 7}}",                               ":2:", "object"        },
+        {"{\"accounts\": {\n\"me@x\":\n{\"hots\": \"h\"}}}",              ":3:", "hots"          },
+        {"{\"accounts\":{\"a\":{\"port\":1},\n\"me@x\":{\n\"port\":0}}}", ":3:", "port"          },
+        {"{\"accounts\":{\"me@x\":{\n\"port\":1.5}}}",                    ":2:", "whole number"  },
+        {"{\"accounts\":{\"me@x\":{\n\"port\":-1}}}",                     ":2:", "whole number"  },
+        {"{\"accounts\":{\"me@x\":{\n\"host\":null}}}",                   ":2:", "host"          },
+        {"{\"accounts\":{\"me@x\":{\n\"host\":true}}}",                   ":2:", "needs a value" },
+        {"{\"accounts\":{\"me@x\":{\n\n\"host\":[\"a\"]}}}",              ":3:", "list"          },
+        {"{\"accounts\":{\"me@x\":{\n\"token_command\":[]}}}",            ":2:", "not empty"     },
+        {"{\"accounts\":{\"me@x\":{\n\"token_command\":[1]}}}",           ":2:", "strings"       },
+        {"{\"accounts\":{\"me@x\":{\n\"mark_seen\":1}}}",                 ":2:", "takes no value"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char why[CLI_TEXT_MAX] = "";
