@@ -100,16 +100,19 @@ class Demo:
         return done.stdout.decode(errors="surrogateescape")
 
     def close(self):
+        """Everything goes; True where nothing is left."""
+        gone = True
         if self.mount:
             end(self.mount)
-            unmount(self.mountpoint)
+            gone = unmount(self.mountpoint)
         if self.service:
             self.service.stop()
         if self.server:
             self.server.stop()
-        if self.made and not os.path.ismount(self.mountpoint):
+        if self.made and gone:
             self.mountpoint.rmdir()
         shutil.rmtree(self.work, ignore_errors=True)
+        return gone and not self.work.exists()
 
 
 def end(process):
@@ -123,22 +126,23 @@ def end(process):
 
 
 def unmount(mountpoint):
-    """For what a killed daemon, or a shell that stands in the mount, leaves behind."""
+    """For what a killed daemon, or a shell that stands in the mount, leaves behind; True once it is gone."""
     for _ in range(20):  # auto_unmount's helper may be at it
-        if not os.path.ismount(mountpoint) and not stale(mountpoint):
-            return
+        if not mounted(mountpoint):
+            return True
         time.sleep(0.05)
     subprocess.run(["fusermount3", "-u", "-z", str(mountpoint)], stdin=subprocess.DEVNULL, check=False)
+    return not mounted(mountpoint)
 
 
-def stale(mountpoint):
+def mounted(path):
     try:
-        os.stat(mountpoint)
+        os.stat(path)
     except FileNotFoundError:
         return False
-    except OSError:
+    except OSError:  # a mount whose daemon is dead
         return True
-    return False
+    return os.path.ismount(path)
 
 
 # --- the two ways to run it ---
@@ -203,9 +207,12 @@ def attend(mountpoint):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # the end is not interrupted
         say("stopping ...")
-        demo.close()
-        state.unlink(missing_ok=True)
-        say("nothing is left running or mounted")
+        gone = demo.close()
+        if gone:
+            state.unlink(missing_ok=True)
+    if not gone:
+        raise Stop(f"still mounted: fusermount3 -u -z {mountpoint}")
+    say("nothing is left running or mounted")
 
 
 def interrupt(done):
@@ -237,7 +244,8 @@ def clear_leftovers():
         state = json.loads((STATE / "state.json").read_text())
     except (FileNotFoundError, ValueError):
         return
-    unmount(pathlib.Path(state["mount"]))
+    if not unmount(pathlib.Path(state["mount"])):
+        raise Stop(f"still mounted: fusermount3 -u -z {state['mount']}")
     if state["made"] and os.path.isdir(state["mount"]):
         os.rmdir(state["mount"])
     for folder in state["folders"]:
@@ -285,10 +293,10 @@ def check():
         show(demo)
         compare(demo)
     finally:
-        demo.close()
-        left = (top / "mail").exists() or demo.work.exists()
-        shutil.rmtree(top, ignore_errors=True)
-    if left:
+        gone = demo.close()
+        if gone:
+            shutil.rmtree(top, ignore_errors=True)
+    if not gone:
         raise Stop("something was left behind")
     say("check: ok")
 
