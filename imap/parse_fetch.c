@@ -80,10 +80,12 @@ static bool take_item(struct imap_reader *r, struct item *item)
 static bool parse_uid(struct imap_parse_context *p, struct imap_reader *r, const struct item *item)
 {
     uint64_t uid = 0;
-    if (!imap_reader_number(r, UINT32_MAX, &uid) || uid == 0)
+    if (!imap_reader_number(r, UINT32_MAX, &uid))
         return false;
-    p->response->fetch.uid = (uint32_t)uid;
-    p->response->fetch.present |= IMAP_FETCH_UID;
+    if (uid > 0) {
+        p->response->fetch.uid = (uint32_t)uid;
+        p->response->fetch.present |= IMAP_FETCH_UID;
+    }
     return true;
 }
 

@@ -4,6 +4,8 @@
  */
 #include "imap/parse.h"
 
+#include <string.h>
+
 struct word_bit {
     const char *word;
     unsigned bit;
@@ -113,6 +115,9 @@ bool imap_parse_list(struct imap_parse_context *p, struct imap_reader *r)
     list->malformed = !name_is_sound(*r) || !imap_reader_astring(r, &list->name);
     if (list->malformed)
         list->name = rest_of_line(r);
+    /* Cut at the NUL, as text is, this would name another mailbox. */
+    if (list->name.len > 0 && memchr(list->name.data, '\0', list->name.len) != NULL)
+        list->malformed = true;
     return true;
 }
 

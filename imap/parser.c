@@ -144,6 +144,9 @@ static enum imap_parse parse_numbered(struct imap_parser *parser, struct imap_re
     const struct keyword *keyword = NULL;
     if (imap_reader_space(r) && imap_reader_atom(r, &word))
         keyword = find_keyword(numbered, word);
+    /* There is no message 0 to expunge: who counts down would be one off. */
+    if (keyword != NULL && keyword->kind == IMAP_RESPONSE_EXPUNGE && number == 0)
+        keyword = NULL;
     if (keyword != NULL && (valid || keyword->kind == IMAP_RESPONSE_FETCH))
         return parse_keyword(parser, r, keyword, (uint32_t)number);
     begin_response(parser, IMAP_RESPONSE_OTHER);

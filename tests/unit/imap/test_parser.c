@@ -171,9 +171,10 @@ static void reads_the_small_ones(void **state)
 {
     static const struct example examples[] = {
         {"numbers",
-         LINE("* 4294967295 EXISTS") LINE("* 0 RECENT") LINE("* 4294967296 EXISTS") LINE("* 3 X y"),
-         "exists 4294967295\nrecent 0\nother line=\"* 4294967296 EXISTS\"\nother line=\"* 3 X "
-         "y\"\nidle"                                                                                                        },
+         LINE("* 4294967295 EXISTS") LINE("* 0 RECENT") LINE("* 4294967296 EXISTS") LINE("* 3 X y")
+             LINE("* 0 EXPUNGE"),
+         "exists 4294967295\nrecent 0\nother line=\"* 4294967296 EXISTS\"\nother line=\"* 3 X y\"\n"
+         "other line=\"* 0 EXPUNGE\"\nidle"                                                                                 },
         {"flags",                  LINE("* FLAGS (\\Seen \\deleted $MDNSent)") LINE("* FLAGS x"),
          "flags flags=9 flags-text=\"\\Seen \\deleted $MDNSent\"\nother line=\"* FLAGS x\"\nidle"                           },
         {"words",
@@ -240,10 +241,10 @@ static void reads_fetch(void **state)
              LINE("* 2 EXISTS"),
          "fetch 1 uid=7\nexists 2\nidle"                                                                                  },
         {"odd values",
-         LINE("* 1 FETCH (UID 0 RFC822.SIZE -1 MODSEQ () INTERNALDATE \"never\" FLAGS NIL ENVELOPE "
-              "NIL)")
+         LINE("* 1 FETCH (UID 0 RFC822.SIZE -1 MODSEQ () X 1 INTERNALDATE \"never\" FLAGS NIL "
+              "ENVELOPE NIL UID 0 X y RFC822.SIZE 8)")
              LINE("* 2 FETCH (UID 4294967296 RFC822.SIZE 9223372036854775808 FLAGS (\\Seen))"),
-         "fetch 1\nfetch 2 flags=1 flags-text=\"\\Seen\"\nidle"                                                           },
+         "fetch 1 size=8\nfetch 2 flags=1 flags-text=\"\\Seen\"\nidle"                                                    },
         {"twice",                    LINE("* 1 FETCH (UID 4 FLAGS () FLAGS (\\Seen) UID 5)"),
          "fetch 1 uid=5 flags=1 flags-text=\"\\Seen\"\nidle"                                                              },
         {"nothing",
@@ -368,7 +369,7 @@ static void keeps_ceilings(void **state)
 static void lives_with_nul(void **state)
 {
     static const char server[] =
-        "* OK a\0b\r\n* LIST () \"/\" a\0b\r\n\0\r\n* 1 FETCH (UID\0 3)\r\n";
+        "* OK a\0b\r\n* LIST () \"/\" \"a\0b\"\r\n\0\r\n* 1 FETCH (UID\0 3)\r\n";
     for (size_t cut = 0; cut < sizeof server; cut++) {
         struct buffer log;
         buffer_init(&log, 10000);
