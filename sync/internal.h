@@ -30,6 +30,8 @@ enum {
     FRESH_MS = 5000,          /* a listing this young is good enough to read (CONTRACT.md 4) */
     FLAGS_FRESH_MS = 60000,   /* flags of a listing older than this are asked for again */
     REFRESH_GRACE_MS = 1000,  /* how long an opendir waits for a refresh before the cache answers */
+    BUSY_BOUND_MS = 3000, /* how long a mount waits for the one before it to let go of the cache */
+    BUSY_RETRY_MS = 50,
     BACKOFF_MAX_MS = 5 * 60000, /* OUTLOOK.md 5 */
 };
 
