@@ -8,14 +8,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 
-enum { DB_PATH_MAX = 4096, DB_BUSY_MS = 10000 };
+enum { DB_PATH_MAX = 4096, DB_BUSY_MS = 10000, DB_FULL_QUIET_MS = 10000 };
 
 /* Readers keep small page caches: there are many of them, and the kernel has the pages anyway. */
 static const char *const role_settings[] = {
@@ -144,14 +146,25 @@ static bool means_full(int code, int system_error)
             (system_error == ENOSPC || system_error == EDQUOT || system_error == EFBIG));
 }
 
+/* A disk stays full for a while, and each body that comes finds out anew: one line in 10 s. */
+static bool full_not_said_lately(void)
+{
+    static atomic_llong said = -DB_FULL_QUIET_MS;
+    long long now = clock_ms(), last = atomic_load(&said);
+    return now - last >= DB_FULL_QUIET_MS && atomic_compare_exchange_strong(&said, &last, now);
+}
+
 enum cache_error db_error_code(struct db *db, int code)
 {
     int system_error = db->handle != NULL ? sqlite3_system_errno(db->handle) : 0;
     if (system_error == 0)
         system_error = errno;
-    log_error("cache: %s: %s (%d)", db->kind->file,
-              db->handle != NULL ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code), code);
-    if (means_full(code, system_error))
+    bool full = means_full(code, system_error);
+    if (!full || full_not_said_lately())
+        log_error("cache: %s: %s (%d, %s)", db->kind->file,
+                  db->handle != NULL ? sqlite3_errmsg(db->handle) : sqlite3_errstr(code), code,
+                  system_error != 0 ? strerror(system_error) : "no system error");
+    if (full)
         return CACHE_ERR_FULL;
     if ((code & 0xFF) == SQLITE_NOMEM)
         return CACHE_ERR_MEMORY;

@@ -334,3 +334,14 @@ enum cache_error files_open(struct cache *cache, const char *user, const char *h
     *clean = o.index_clean && o.bodies_clean;
     return error;
 }
+
+void files_remove_bodies(const struct cache *cache)
+{
+    static const char *const tails[] = {"", "-wal", "-shm"};
+    char path[FILES_PATH_MAX + 64];
+    log_warn("cache: the disk is full: the bodies in %s are removed", cache->directory);
+    for (size_t i = 0; i < sizeof tails / sizeof *tails; i++) {
+        snprintf(path, sizeof path, "%s/%s%s", cache->directory, db_bodies_kind.file, tails[i]);
+        unlink(path);
+    }
+}

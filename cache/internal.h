@@ -40,6 +40,8 @@ enum cache_error files_lock(struct cache *cache, const char *directory, char *te
  * order. */
 enum cache_error files_open(struct cache *cache, const char *user, const char *host, bool *clean,
                             char *text);
+/* Deletes bodies.db, which is closed. */
+void files_remove_bodies(const struct cache *cache);
 /* reconcile.c: removes what a crash left behind in bodies.db; with `all` compares the files body by
  * body. Before the writer's thread runs. */
 enum cache_error reconcile_bodies(struct writer *writer, bool all);

@@ -33,10 +33,29 @@ static enum cache_error open_pools(struct cache *cache)
     return code == SQLITE_OK ? CACHE_OK : code == SQLITE_NOMEM ? CACHE_ERR_MEMORY : CACHE_ERR_IO;
 }
 
+/* On a full disk a crash's leftovers may not be removable: then all bodies go, which makes room. */
+static enum cache_error open_files(struct cache *cache, const char *user, const char *host,
+                                   char *text)
+{
+    enum cache_error error = CACHE_ERR_FULL;
+    for (int try = 0; error == CACHE_ERR_FULL && try < 2; try++) {
+        bool clean = false;
+        db_close(&cache->writer.bodies.db);
+        db_close(&cache->writer.index.db);
+        if (try > 0)
+            files_remove_bodies(cache);
+        text[0] = '\0';
+        error = files_open(cache, user, host, &clean, text);
+        if (error != CACHE_OK)
+            break;
+        error = reconcile_bodies(&cache->writer, !clean);
+    }
+    return error;
+}
+
 enum cache_error cache_open(struct cache **cache, const char *directory, const char *user,
                             const char *host, uint64_t body_bytes, char *text)
 {
-    bool clean = false;
     enum cache_error error = CACHE_ERR_MEMORY;
     pthread_once(&sqlite_once, configure_sqlite);
     text[0] = '\0';
@@ -47,14 +66,14 @@ enum cache_error cache_open(struct cache **cache, const char *directory, const c
     c->body_bytes = body_bytes;
     c->writer.index.begin = INDEX_BEGIN;
     c->writer.bodies.begin = BODIES_BEGIN;
+    c->writer.index.clean = INDEX_CLEAN;
+    c->writer.bodies.clean = BODIES_CLEAN;
+    c->writer.cache = c;
     pins_init(&c->pins);
     checked_init(&c->checked);
     error = files_lock(c, directory, text);
     if (error == CACHE_OK)
-        error = files_open(c, user, host, &clean, text);
-    c->writer.cache = c;
-    if (error == CACHE_OK)
-        error = reconcile_bodies(&c->writer, !clean);
+        error = open_files(c, user, host, text);
     if (error == CACHE_OK)
         error = open_pools(c);
     if (error == CACHE_OK)

@@ -75,6 +75,11 @@ static enum cache_error settle(struct writer *writer, struct db *index, const st
     return error;
 }
 
+static bool same_totals(const struct totals *a, const struct totals *b)
+{
+    return a->bodies == b->bodies && a->bytes == b->bytes;
+}
+
 static enum cache_error compare_files(struct writer *writer, struct db *index)
 {
     struct found found[RECONCILE_BATCH];
@@ -92,7 +97,7 @@ static enum cache_error compare_files(struct writer *writer, struct db *index)
     }
     if (orphans > 0)
         log_info("cache: removed %llu bodies without a message", (unsigned long long)orphans);
-    if (error == CACHE_OK)
+    if (error == CACHE_OK && !same_totals(&writer->totals, &writer->stored))
         error = db_run(&writer->bodies.db, BODIES_TOTALS,
                        DB_VALUES(DB_INT(writer->totals.bodies), DB_INT(writer->totals.bytes)));
     return error;
@@ -105,6 +110,7 @@ static enum cache_error load_totals(struct writer *writer)
         return db_error(bodies);
     writer->totals.bodies = (uint64_t)db_int(bodies, BODIES_STATE, 0);
     writer->totals.bytes = (uint64_t)db_int(bodies, BODIES_STATE, 1);
+    writer->stored = writer->totals;
     db_end(bodies, BODIES_STATE);
     enum db_step step = db_query(bodies, BODIES_LAST, NULL, 0);
     writer->next_body = 1 + (step == DB_ROW ? db_int(bodies, BODIES_LAST, 0) : 0);
@@ -112,22 +118,34 @@ static enum cache_error load_totals(struct writer *writer)
     return step == DB_FAILED ? db_error(bodies) : CACHE_OK;
 }
 
-enum cache_error reconcile_bodies(struct writer *writer, bool all)
+static enum cache_error find_partial(struct db *bodies, bool *found)
+{
+    enum db_step step = db_query(bodies, BODIES_PARTIAL, NULL, 0);
+    *found = step == DB_ROW;
+    db_end(bodies, BODIES_PARTIAL);
+    return step == DB_FAILED ? db_error(bodies) : CACHE_OK;
+}
+
+static enum cache_error repair(struct writer *writer, bool all)
 {
     enum cache_error error = CACHE_OK;
     struct db *bodies = writer_bodies(writer, &error);
-    struct db *index = error == CACHE_OK ? writer_index(writer, &error) : NULL;
-    if (bodies == NULL || index == NULL)
-        return error;
-    error = load_totals(writer);
+    struct db *index = bodies != NULL ? writer_index(writer, &error) : NULL;
     if (error == CACHE_OK)
         error = remove_partial(writer);
     if (error == CACHE_OK && all)
         error = compare_files(writer, index);
-    /* From here on, until cache_close, the files count as not closed in order. */
-    if (error == CACHE_OK)
-        error = db_run(bodies, BODIES_CLEAN, DB_VALUES(DB_INT(0)));
-    if (error == CACHE_OK)
-        error = db_run(index, INDEX_CLEAN, DB_VALUES(DB_INT(0)));
     return writer_settle(writer, error);
+}
+
+/* Writes only what has to change: a full disk does not keep a cache from being read. */
+enum cache_error reconcile_bodies(struct writer *writer, bool all)
+{
+    bool partial = false;
+    enum cache_error error = load_totals(writer);
+    if (error == CACHE_OK)
+        error = find_partial(&writer->bodies.db, &partial);
+    if (error == CACHE_OK && (all || partial))
+        error = repair(writer, all);
+    return error;
 }

@@ -91,8 +91,8 @@ static const char *const bodies_queries[BODIES_ALL] = {
     [BODIES_CHUNK] = "INSERT INTO chunk (id, data) VALUES (?1, ?2)",
     [BODIES_DELETE] = "DELETE FROM body WHERE id = ?1",
     [BODIES_DELETE_CHUNKS] = "DELETE FROM chunk WHERE id BETWEEN ?1 AND ?2",
-    [BODIES_OLDEST] = "SELECT id, message, size FROM body INDEXED BY body_used"
-                      " WHERE message IS NOT NULL ORDER BY used, id LIMIT ?1",
+    [BODIES_OLDEST] = ("SELECT id, message, size FROM body INDEXED BY body_used"
+                       " WHERE message IS NOT NULL ORDER BY used, id LIMIT ?1"),
     [BODIES_STAMP] = "UPDATE body SET used = ?2 WHERE id = ?1 AND used < ?2",
     [BODIES_TOTALS] = "UPDATE state SET bodies = ?1, bytes = ?2",
     [BODIES_LAST] = "SELECT seq FROM sqlite_sequence WHERE name = 'body'",

@@ -114,6 +114,8 @@ static struct db *side_enter(struct writer_side *side, enum cache_error *error)
     if (!side->begun) {
         *error = side_run(side, SIDE_BEGIN);
         side->begun = *error == CACHE_OK;
+        if (side->begun && !side->marked)
+            *error = db_run(&side->db, side->clean, DB_VALUES(DB_INT(0)));
     }
     if (*error == CACHE_OK && !side->saved) {
         *error = side_run(side, SIDE_SAVE);
@@ -180,11 +182,13 @@ static enum cache_error side_commit(struct writer_side *side)
     if (!side->begun)
         return CACHE_OK;
     enum cache_error error = side_run(side, SIDE_COMMIT);
-    if (error == CACHE_OK)
-        side->begun = false;
-    else
+    if (error != CACHE_OK) {
         side_rollback(side);
-    return error;
+        return error;
+    }
+    side->begun = false;
+    side->marked = true;
+    return CACHE_OK;
 }
 
 /* Commits or rolls back both; the totals follow. */

@@ -40,7 +40,9 @@ struct job_queue {
 struct writer_side {
     struct db db;
     unsigned begin; /* its statements BEGIN, COMMIT, ROLLBACK, SAVEPOINT, RELEASE, ROLLBACK TO */
+    unsigned clean; /* its statement that says whether the file was closed in order */
     bool begun, saved;
+    bool marked;   /* as in use: the first transaction does it, so that opening writes nothing */
     int wal_pages; /* in the WAL and perhaps not in the file yet */
 };
 
@@ -72,7 +74,7 @@ struct writer {
     unsigned recent_next;
     int grace_ms;                     /* what "just now" means */
     int64_t committed_ms, stamped_ms; /* clock_ms of the last commit and the last write of stamps */
-    bool closing;  /* the last round: stamps do not wait for their minute */
+    bool closing;                     /* the last round: stamps do not wait for their minute */
     bool crowded;                     /* more bytes than there is room for, but nothing to evict */
     bool unsure; /* something was lost: the next open must compare the two files */
 };

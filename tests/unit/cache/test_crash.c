@@ -176,6 +176,8 @@ static int fill_the_disk(struct fixture *f)
         return 3;
     if (!fixture_body_is(f->cache, fixture_find(f, 1).message, 1, 200000, 65536))
         return 4;
+    fixture_reopen(f); /* even now */
+    fixture_find(f, 1);
     limit.rlim_cur = RLIM_INFINITY; /* room again: the cache goes on */
     if (setrlimit(RLIMIT_FSIZE, &limit) != 0)
         return 5;
