@@ -228,7 +228,7 @@ static enum imap_error sign_in_refused(struct imap_connection *c, const struct o
                          c->settings.host, c->settings.username, IMAP_QUOTE(o->text),
                          c->settings.auth == IMAP_AUTH_PASSWORD
                              ? "the password"
-                             : "that the token is fresh, theirs, and for IMAP");
+                             : "that token_command= gives a fresh token of this user for IMAP");
     return fail_as(c, &failure);
 }
 
