@@ -19,7 +19,7 @@
 
 enum {
     ROWS_MAX = 128,
-    ROUNDS_MAX = 100,     /* wake-ups of one READDIR that bring no entry */
+    ROUNDS_MAX = 100,      /* wake-ups of one READDIR that bring no entry */
     ENTRY_BYTES = 24 + 48, /* what an entry takes at least, with a shortish name */
     ENTRY_PLUS_BYTES = 152 + 48,
 };
@@ -223,6 +223,7 @@ static void readdir_any(fuse_req_t req, size_t size, off_t offset, struct fuse_f
     r->offset = offset;
     r->plus = plus;
     r->after = after;
+    r->wait.directory = now.handle->inode.ino;
     r->wait.ask = readdir_ask;
     r->wait.resume = readdir_resume;
     wait_start(&r->wait);

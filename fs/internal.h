@@ -64,6 +64,10 @@ struct fs {
     pthread_mutex_t handles_lock;
     struct handle *handles; /* protected by handles_lock */
 
+    /* dirops.c: how far the opening of the connection is, and its request's number */
+    atomic_int opening;
+    uint64_t opening_unique;
+
     sem_t leave;      /* posted: end the service */
     pthread_t server; /* who is in fs_serve */
     atomic_bool served;
@@ -156,6 +160,10 @@ void bridge_cut(struct bridge *bridge);
 /* serve.c: no more waits, changes and notices. Requests must still be answered, or the connection
  * be gone. May be called twice. */
 void serve_settle(struct fs *fs);
+
+/* dirops.c: names in one directory are answered in parallel. Once, after the mount, before the
+ * service. */
+bool dirops_enable(struct fs *fs);
 
 /* stale.c: takes down a mount of this program whose daemon died; anything else is left alone. */
 void stale_clear(const char *mountpoint);

@@ -107,6 +107,7 @@ static void lookup_missing(struct fs *fs, fuse_req_t req, uint64_t parent, const
         return;
     request->inode = directory;
     snprintf(request->name, sizeof(request->name), "%s", name);
+    request->wait.directory = parent;
     request->wait.ask = lookup_ask;
     request->wait.resume = lookup_resume;
     wait_start(&request->wait);

@@ -131,6 +131,8 @@ static bool start_helpers(struct fs *fs)
 {
     struct notify_ops ops;
 
+    if (!dirops_enable(fs))
+        return false;
     operations_notify_ops(fs, &ops);
     fs->notifier = notifier_start(&ops);
     if (fs->notifier == NULL)

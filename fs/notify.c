@@ -97,7 +97,7 @@ void notify_gone(struct notifier *n, uint64_t parent, uint64_t ino, const char *
     pthread_mutex_unlock(&n->lock);
 }
 
-/* The oldest single notice. False: none, or the mount ends. */
+/* The oldest single notice. False: none, they became too many, or the mount ends. */
 static bool take_notice(struct notifier *n, struct notice *notice)
 {
     bool taken = false;
@@ -131,18 +131,28 @@ static size_t take_directories(struct notifier *n, uint64_t *directories, bool *
     return count;
 }
 
+static size_t notices_queued(struct notifier *n)
+{
+    size_t count;
+
+    pthread_mutex_lock(&n->lock);
+    count = n->count;
+    pthread_mutex_unlock(&n->lock);
+    return count;
+}
+
 static void tell_round(struct notifier *n)
 {
     uint64_t directories[DIRECTORIES_MAX];
     struct notice notice;
     bool everything;
-    size_t count;
+    size_t count, left = notices_queued(n);
 
-    while (take_notice(n, &notice)) {
+    for (; left > 0 && take_notice(n, &notice); left--) {
         if (notice.parent == 0)
             n->ops.attributes(n->ops.ctx, notice.ino);
-        else
-            n->ops.gone(n->ops.ctx, notice.parent, notice.ino, notice.name);
+        else if (!n->ops.gone(n->ops.ctx, notice.parent, notice.ino, notice.name))
+            notify_gone(n, notice.parent, notice.ino, notice.name);
     }
     count = take_directories(n, directories, &everything);
     if (everything)

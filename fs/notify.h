@@ -19,8 +19,8 @@ struct notify_ops {
     void (*directory)(void *ctx, uint64_t ino);
     /* The attributes of an inode are stale. */
     void (*attributes)(void *ctx, uint64_t ino);
-    /* `name` in `parent`, which was `ino`, is gone. */
-    void (*gone)(void *ctx, uint64_t parent, uint64_t ino, const char *name);
+    /* `name` in `parent`, which was `ino`, is gone. False: not now, it comes again next round. */
+    bool (*gone)(void *ctx, uint64_t parent, uint64_t ino, const char *name);
     /* Too much changed to tell it one by one: every cached name is stale. */
     void (*everything)(void *ctx);
 };

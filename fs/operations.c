@@ -123,14 +123,23 @@ static void tell_attributes(void *ctx, uint64_t ino)
 }
 
 /* notify_delete leaves the name alone when it already stands for another inode. It refuses a
- * directory in whose cached children the kernel still sees something: those are dropped with it. */
-static void tell_gone(void *ctx, uint64_t parent, uint64_t ino, const char *name)
+ * directory in whose cached children the kernel still sees something: those are dropped with it.
+ *
+ * Both want the parent's lock in the kernel for themselves alone, and once they stand in line for
+ * it nobody else gets it: behind a READDIR that waits for the network, every name in the directory
+ * would wait with it. So not then. */
+static bool tell_gone(void *ctx, uint64_t parent, uint64_t ino, const char *name)
 {
     struct fs *fs = ctx;
-    int error = fuse_lowlevel_notify_delete(fs->session, parent, ino, name, strlen(name));
+    int error;
+
+    if (waits_hold(&fs->waits, parent))
+        return false;
+    error = fuse_lowlevel_notify_delete(fs->session, parent, ino, name, strlen(name));
 
     if (error == -ENOTEMPTY || error == -EBUSY || error == -ENOSYS)
         fuse_lowlevel_notify_inval_entry(fs->session, parent, name, strlen(name));
+    return true;
 }
 
 /* Dropping a directory's name drops all that is cached below it. */
@@ -166,9 +175,12 @@ void operations_notify_ops(struct fs *fs, struct notify_ops *ops)
 
 /* ---- the table ---- */
 
-/* READDIRPLUS for every listing (FUSE.md, "Speed"): no LOOKUP for each file afterwards. */
+/* READDIRPLUS for every listing (FUSE.md, "Speed"): no LOOKUP for each file afterwards.
+ * PARALLEL_DIROPS, else a READDIR or LOOKUP that waits for a first listing holds up every other
+ * name in that directory (dirops.c has the rest of that story). */
 static void fs_init(void *userdata, struct fuse_conn_info *conn)
 {
+    conn->want |= conn->capable & FUSE_CAP_PARALLEL_DIROPS;
     if ((conn->capable & FUSE_CAP_READDIRPLUS) != 0) {
         conn->want |= FUSE_CAP_READDIRPLUS;
         conn->want &= ~(unsigned)FUSE_CAP_READDIRPLUS_AUTO;

@@ -49,7 +49,8 @@ static void on_signal(int number)
     errno = saved;
 }
 
-/* Without SA_RESTART, so that sem_wait ends. */
+/* Without SA_RESTART, so that sem_wait ends. What is ignored (nohup, a shell's background job)
+ * stays so, but for SIGTERM, which the closer needs. */
 static void signals_take(struct dispositions *old)
 {
     struct sigaction leave = {.sa_handler = on_signal}, ignore = {.sa_handler = SIG_IGN};
@@ -58,7 +59,9 @@ static void signals_take(struct dispositions *old)
     sigemptyset(&set);
     for (int i = 0; i < LEAVING_SIGNALS; i++) {
         sigaddset(&set, leaving_signals[i]);
-        sigaction(leaving_signals[i], &leave, &old->leaving[i]);
+        sigaction(leaving_signals[i], NULL, &old->leaving[i]);
+        if (leaving_signals[i] == SIGTERM || old->leaving[i].sa_handler != SIG_IGN)
+            sigaction(leaving_signals[i], &leave, NULL);
     }
     sigaction(SIGPIPE, &ignore, &old->pipe);
     pthread_sigmask(SIG_UNBLOCK, &set, &old->mask);

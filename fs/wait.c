@@ -221,6 +221,17 @@ void wait_start(struct wait *wait)
     wait_drop(wait);
 }
 
+bool waits_hold(struct waits *waits, uint64_t directory)
+{
+    bool hold = false;
+
+    pthread_mutex_lock(&waits->lock);
+    for (const struct wait *wait = waits->list; wait != NULL && !hold; wait = wait->next)
+        hold = wait->directory == directory;
+    pthread_mutex_unlock(&waits->lock);
+    return hold;
+}
+
 /* The next wait that can be taken back, with a reference; NULL: none. */
 static struct wait *next_to_close_locked(struct waits *waits)
 {

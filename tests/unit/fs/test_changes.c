@@ -96,7 +96,7 @@ static void caller_interrupt(struct caller *c)
 static void waiting_open_is_interrupted(void **state)
 {
     const struct fake_plan slow = {.body_delay_ms = 3000}, fast = {0};
-    struct caller c;
+    static struct caller c;
     int64_t began;
 
     NEED_MOUNT();
@@ -120,7 +120,7 @@ static void waiting_open_is_interrupted(void **state)
 static void body_that_came_alone(void **state)
 {
     const struct fake_plan slow = {.body_delay_ms = 300};
-    struct caller c;
+    static struct caller c;
     struct stat st;
 
     NEED_MOUNT();
@@ -149,7 +149,7 @@ static void waiting_readdir_is_interrupted(void **state)
 {
     const struct fake_plan slow = {
         .listing_total = 100, .listing_window = 10, .window_delay_ms = 3000};
-    struct caller c;
+    static struct caller c;
     int64_t began;
 
     NEED_MOUNT();
@@ -165,7 +165,7 @@ static void waiting_readdir_is_interrupted(void **state)
 static void two_openers_share(void **state)
 {
     const struct fake_plan slow = {.body_delay_ms = 100};
-    struct caller c[4];
+    static struct caller c[4];
 
     NEED_MOUNT();
     fake_add(m.sync, m.inbox, 1, 1, true);
@@ -248,6 +248,40 @@ static void many_changes(void **state)
     assert_true(mounted_comes(mounted_path(&m, "Inbox/message-000299.eml"), false));
 }
 
+/* A notice about a directory that the kernel keeps locked for a waiting READDIR must not bar others
+ * from what the cache can answer. */
+static void nobody_queues_behind_a_reader(void **state)
+{
+    const struct fake_plan slow = {
+        .listing_total = 100, .listing_window = 10, .window_delay_ms = 3000};
+    const struct fake_plan fast = {
+        .listing_total = 100, .listing_window = 100, .window_delay_ms = 5};
+    static struct caller reader;
+    struct stat st, first;
+    int64_t began;
+
+    NEED_MOUNT();
+    fake_behave(m.sync, &slow);
+    fake_add(m.sync, m.big, 1, 20, false);
+    assert_int_equal(stat(mounted_path(&m, "Big/message-000001.eml"), &first), 0);
+    caller_start(&reader, mounted_path(&m, "Big"), true);
+    usleep(300000);
+    fake_gone(m.sync, m.big, 1);
+    usleep(100000);
+    began = clock_ms();
+    assert_int_equal(stat(mounted_path(&m, "Big/message-000015.eml"), &st), 0);
+    assert_int_equal(stat(mounted_path(&m, "Big/other"), &st), -1);
+    assert_true(clock_ms() - began < 500);
+    caller_interrupt(&reader);
+    /* The first message is gone; the listing that goes on brings it again, under a new number. */
+    fake_behave(m.sync, &fast);
+    do {
+        usleep(20000);
+        assert_int_equal(stat(mounted_path(&m, "Big/message-000001.eml"), &st), 0);
+    } while (st.st_ino == first.st_ino && clock_ms() - began < 6000);
+    assert_int_not_equal(st.st_ino, first.st_ino);
+}
+
 static void remount_keeps_numbers(void **state)
 {
     struct stat before, after;
@@ -267,7 +301,7 @@ static void leaves_at_once(void **state)
 {
     const struct fake_plan slow = {
         .body_delay_ms = 20000, .listing_total = 10, .listing_window = 5, .window_delay_ms = 20000};
-    struct caller opener, lister;
+    static struct caller opener, lister;
     int64_t began;
 
     NEED_MOUNT();
@@ -356,6 +390,7 @@ int main(void)
         CASE(changes_show),
         CASE(gone_but_open),
         CASE(many_changes),
+        CASE(nobody_queues_behind_a_reader),
         CASE(remount_keeps_numbers),
         CASE(leaves_at_once),
         CASE(signal_leaves),

@@ -11,6 +11,7 @@ struct kernel {
     pthread_mutex_t lock;
     bool slow; /* protected by lock, as all below: notices wait until it ends */
     unsigned directories, attributes, gone, everything;
+    unsigned refusals; /* so many names, less one, are to come again */
     char last_name[200];
 };
 
@@ -42,14 +43,18 @@ static void on_attributes(void *ctx, uint64_t ino)
     pthread_mutex_unlock(&k->lock);
 }
 
-static void on_gone(void *ctx, uint64_t parent, uint64_t ino, const char *name)
+static bool on_gone(void *ctx, uint64_t parent, uint64_t ino, const char *name)
 {
     struct kernel *k = ctx;
+    bool refused;
 
     enter(k);
     k->gone++;
     snprintf(k->last_name, sizeof(k->last_name), "%s", name);
+    k->refusals -= k->refusals > 0;
+    refused = k->refusals > 0;
     pthread_mutex_unlock(&k->lock);
+    return !refused;
 }
 
 static void on_everything(void *ctx)
@@ -127,6 +132,20 @@ static void single_notices_all_arrive(void **state)
     assert_int_equal(k.everything, 0);
 }
 
+static void refused_comes_again(void **state)
+{
+    struct kernel k;
+    struct notifier *n = start(&k);
+
+    k.refusals = 4;
+    notify_gone(n, 5, 6, "held");
+    assert_true(reaches(&k, &k.gone, 4));
+    usleep(100000);
+    notifier_stop(&n);
+    assert_int_equal(k.gone, 4);
+    assert_string_equal(k.last_name, "held");
+}
+
 static void too_many_become_one(void **state)
 {
     struct kernel k;
@@ -175,6 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(repeated_directories_collapse),
         cmocka_unit_test(single_notices_all_arrive),
+        cmocka_unit_test(refused_comes_again),
         cmocka_unit_test(too_many_become_one),
         cmocka_unit_test(too_many_directories_become_one),
         cmocka_unit_test(stops_with_work_left),
