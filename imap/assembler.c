@@ -16,7 +16,7 @@
 
 #include <string.h>
 
-#include "imap/reader.h"
+#include "imap/parse.h"
 
 /* More memory than this is given back between responses. */
 enum { TEXT_KEPT = 64 * 1024 };
@@ -51,21 +51,12 @@ void imap_assembler_reset(struct imap_assembler *a)
     a->body_length = 0;
 }
 
-static bool is_status(struct imap_span word)
-{
-    static const char *const statuses[] = {"OK", "NO", "BAD", "BYE", "PREAUTH"};
-    for (size_t i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
-        if (imap_span_is(word, statuses[i]))
-            return true;
-    }
-    return false;
-}
-
 /* Looks at the line's first words: "* OK", "* 1 FETCH (", "* LIST", "A1 OK", "+ ". */
 static enum imap_line_kind find_line_kind(const struct buffer *text, uint32_t *sequence)
 {
     struct imap_reader r;
     struct imap_span word;
+    enum imap_status status;
     uint64_t number = 0;
     imap_reader_init(&r, text->data, text->len, 0);
     if (!imap_reader_byte(&r, '*') || !imap_reader_space(&r))
@@ -81,7 +72,7 @@ static enum imap_line_kind find_line_kind(const struct buffer *text, uint32_t *s
             return IMAP_LINE_TEXT;
         return imap_span_is(word, "FETCH") ? IMAP_LINE_FETCH : IMAP_LINE_DATA;
     }
-    return is_status(word) ? IMAP_LINE_TEXT : IMAP_LINE_DATA;
+    return imap_parse_status_word(word, &status) ? IMAP_LINE_TEXT : IMAP_LINE_DATA;
 }
 
 /* The same, once a response: a long first word before many literals is read once. */
