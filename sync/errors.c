@@ -30,6 +30,8 @@ enum sync_error sync_error_of_imap(enum imap_error error)
         return SYNC_ERR_REFUSED;
     case IMAP_ERR_THROTTLED:
         return SYNC_ERR_THROTTLED;
+    case IMAP_ERR_CLEARTEXT:
+        return SYNC_ERR_CONFIG;
     case IMAP_ERR_TOO_LARGE:
         return SYNC_ERR_TOO_LARGE;
     case IMAP_ERR_CANCELLED:

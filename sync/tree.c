@@ -101,6 +101,13 @@ static void lsub_done(void *ctx, const struct imap_completion *completion)
     tree_reply(tree, completion->error, tree->worker->sync->subscribed);
 }
 
+static enum imap_error submit(struct tree *tree, bool subscribed, imap_done_fn *done)
+{
+    struct imap_command command;
+    imap_command_list(&command, subscribed, "", "*");
+    return imap_connection_submit(tree->worker->connection, &command, done, tree);
+}
+
 void tree_start(struct worker *w, struct job *job)
 {
     struct tree *tree = calloc(1, sizeof *tree);
@@ -110,15 +117,15 @@ void tree_start(struct worker *w, struct job *job)
     }
     *tree = (struct tree){.job = job, .worker = w, .replies = 2};
     w->tree = tree;
-    struct imap_command command;
-    imap_command_list(&command, false, "", "*");
-    enum imap_error error = imap_connection_submit(w->connection, &command, list_done, tree);
-    if (error != IMAP_OK)
-        tree_reply(tree, error, true);
-    imap_command_list(&command, true, "", "*");
-    error = imap_connection_submit(w->connection, &command, lsub_done, tree);
-    if (error != IMAP_OK)
-        tree_reply(tree, error, true);
+    enum imap_error list = submit(tree, false, list_done);
+    enum imap_error lsub = submit(tree, true, lsub_done);
+    /* A command that was not taken is answered here; the tree may end, and go, with the last one.
+     */
+    bool both = list != IMAP_OK && lsub != IMAP_OK;
+    if (both)
+        tree->replies = 1;
+    if (list != IMAP_OK || lsub != IMAP_OK)
+        tree_reply(tree, list != IMAP_OK ? list : lsub, true);
 }
 
 /* LSUB is answered after LIST (commands of a pipeline are), so the names stand in order by then. */
