@@ -190,6 +190,39 @@ static bool counts_to(const char *path, int expected)
     return true;
 }
 
+static int rewound_count(DIR *dir)
+{
+    int count = 0;
+
+    rewinddir(dir);
+    while (readdir(dir) != NULL)
+        count++;
+    return count;
+}
+
+/* A directory that stays open is read from the kernel's cache, until the notice comes. */
+static void changes_show_to_who_is_there(void **state)
+{
+    struct stat before, after;
+    DIR *dir;
+    int count;
+
+    NEED_MOUNT();
+    fake_add(m.sync, m.inbox, 1, 3, true);
+    dir = opendir(mounted_path(&m, "Inbox"));
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(rewound_count(dir), 6);
+    assert_int_equal(stat(mounted_path(&m, "Inbox"), &before), 0);
+    sleep(1); /* mtimes have whole seconds */
+    fake_add(m.sync, m.inbox, 4, 4, true);
+    usleep(300000);
+    assert_int_equal(stat(mounted_path(&m, "Inbox"), &after), 0);
+    count = rewound_count(dir);
+    closedir(dir);
+    assert_int_equal(count, 7);
+    assert_true(after.st_mtime > before.st_mtime);
+}
+
 static void changes_show(void **state)
 {
     const char *inbox, *first, *fourth;
@@ -388,6 +421,7 @@ int main(void)
         CASE(waiting_readdir_is_interrupted),
         CASE(two_openers_share),
         CASE(changes_show),
+        CASE(changes_show_to_who_is_there),
         CASE(gone_but_open),
         CASE(many_changes),
         CASE(nobody_queues_behind_a_reader),

@@ -18,7 +18,8 @@ struct fake_request {
     struct wait *wait;    /* protected by lock */
     bool interrupted;     /* protected by lock */
     atomic_int replies;
-    atomic_int error; /* of the last reply */
+    atomic_int error;   /* of the last reply */
+    atomic_int exposed; /* replies while libfuse could still call the wait */
 };
 
 /* One question at a time to a fake sync. */
@@ -39,10 +40,19 @@ struct fake_wait {
     int rounds;
 };
 
+/* This thread is in the interrupt function, and holds the request's lock. */
+static _Thread_local bool interrupting;
+
 static void reply_errno(void *request, int error)
 {
     struct fake_request *r = request;
 
+    if (!interrupting) {
+        pthread_mutex_lock(&r->lock);
+        if (r->wait != NULL)
+            atomic_fetch_add(&r->exposed, 1);
+        pthread_mutex_unlock(&r->lock);
+    }
     atomic_store(&r->error, error);
     atomic_fetch_add(&r->replies, 1);
 }
@@ -53,8 +63,10 @@ static void on_interrupt(void *request, struct wait *wait)
 
     pthread_mutex_lock(&r->lock);
     r->wait = wait;
+    interrupting = true;
     if (r->interrupted && wait != NULL)
         wait_on_interrupt(wait);
+    interrupting = false;
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -62,9 +74,10 @@ static void interrupt(struct fake_request *r)
 {
     pthread_mutex_lock(&r->lock);
     r->interrupted = true;
+    interrupting = true;
     if (r->wait != NULL && atomic_load(&r->replies) == 0)
         wait_on_interrupt(r->wait);
-    r->wait = NULL;
+    interrupting = false;
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -156,6 +169,7 @@ static void check(struct fake *f, int error)
     waits_close(&f->waits);
     assert_int_equal(atomic_load(&f->request.replies), 1);
     assert_int_equal(atomic_load(&f->request.error), error);
+    assert_int_equal(atomic_load(&f->request.exposed), 0);
     assert_int_equal(f->waits.active, 0);
     assert_null(f->waits.list);
     waits_destroy(&f->waits);
@@ -316,6 +330,7 @@ static void all_race(void **state)
         atomic_store(&race_over, true);
         pthread_join(threads[0], NULL);
         assert_int_equal(atomic_load(&f.request.replies), 1);
+        assert_int_equal(atomic_load(&f.request.exposed), 0);
         assert_int_equal(f.waits.active, 0);
         waits_destroy(&f.waits);
     }
