@@ -292,9 +292,10 @@ void listing_fetch(struct job *job, const struct imap_fetch *fetch)
         refresh_fetch(listing, fetch);
         return;
     }
-    /* FLAGS alone is the server telling of a change, not an answer. */
-    const unsigned answer = IMAP_FETCH_UID | IMAP_FETCH_SIZE;
-    if ((fetch->present & answer) != answer)
+    /* FLAGS alone is the server telling of a change, not an answer. An item that came out malformed
+     * is missing here: the message is shown all the same (OUTLOOK.md section 2). */
+    const unsigned answer = IMAP_FETCH_SIZE | IMAP_FETCH_INTERNALDATE | IMAP_FETCH_HEADER;
+    if ((fetch->present & IMAP_FETCH_UID) == 0 || (fetch->present & answer) == 0)
         return;
     if (fetch->uid > listing->highest)
         listing->highest = fetch->uid;
