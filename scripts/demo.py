@@ -13,6 +13,7 @@ import json
 import os
 import pathlib
 import secrets
+import shlex
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,7 @@ import time
 
 from tests.data import generate, hard
 from tests.e2e.support import dovecot, mailboxes, servers
+from tests.e2e.support.mount import join_options
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 BINARY = pathlib.Path(os.environ.get("OUTLOOKFS_BINARY", ROOT / "build/release/cli/outlookfs"))
@@ -70,8 +72,9 @@ class Demo:
         if not self.mountpoint.exists():
             self.mountpoint.mkdir(parents=True)
             self.made = True
-        options = (f"host={self.service.host},port={self.service.port},cafile={self.server.ca},"
-                   f"token_command={self.token_command},cache_dir={self.work}/cache,log={self.work}/log")
+        options = join_options({"host": self.service.host, "port": self.service.port, "cafile": self.server.ca,
+                                "token_command": shlex.quote(str(self.token_command)),
+                                "cache_dir": self.work / "cache", "log": self.work / "log"})
         self.mount = subprocess.Popen(
             [BINARY, "mount", USER, self.mountpoint, "-f", "-o", options], env=self.environment(),
             stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=dovecot.die_with_parent)
