@@ -86,15 +86,16 @@ enum cache_error upkeep_run(struct writer *writer)
     return error;
 }
 
-static bool checkpoint_due(const struct writer *writer)
+static bool idle_work_due(const struct writer *writer)
 {
-    return writer->index.wal_pages > 0 || writer->bodies.wal_pages > 0;
+    return writer->surplus || writer->index.wal_pages > writer->index.wal_tried ||
+           writer->bodies.wal_pages > writer->bodies.wal_tried;
 }
 
 int upkeep_delay(struct writer *writer)
 {
     int delay = stamps_delay(writer);
-    if (checkpoint_due(writer)) {
+    if (idle_work_due(writer)) {
         int idle = clock_until(writer->committed_ms + UPKEEP_IDLE_MS);
         delay = delay < 0 || idle < delay ? idle : delay;
     }
@@ -103,52 +104,51 @@ int upkeep_delay(struct writer *writer)
     return delay;
 }
 
-/* Pages of deleted bodies go back to the disk bit by bit, once nobody wants the writer. */
-static void give_back(struct writer_side *side, uint64_t wanted_bytes)
+/* Pages of deleted bodies go back to the disk bit by bit, once nobody wants the writer. True: there
+ * may be more. */
+static bool give_back(struct writer_side *side, uint64_t wanted_bytes)
 {
     int64_t pages = 0, unused = 0;
     if (schema_integer(&side->db, "PRAGMA page_count", &pages) != SQLITE_OK ||
         schema_integer(&side->db, "PRAGMA freelist_count", &unused) != SQLITE_OK)
-        return;
+        return false;
     uint64_t bytes = (uint64_t)pages * (uint64_t)side->db.kind->page_size;
-    if (unused < UPKEEP_FREE_PAGES || bytes <= wanted_bytes + wanted_bytes / 8)
-        return;
+    if (unused < UPKEEP_FREE_PAGES || bytes / 9 * 8 <= wanted_bytes)
+        return false;
     char sql[64];
     snprintf(sql, sizeof sql, "PRAGMA incremental_vacuum(%d)", UPKEEP_FREE_PAGES);
     int code = sqlite3_exec(side->db.handle, sql, NULL, NULL, NULL);
     if (code != SQLITE_OK)
         log_warn("cache: %s: giving pages back: %s", side->db.kind->file, sqlite3_errstr(code));
+    return code == SQLITE_OK;
 }
 
+/* What a reader kept from being moved waits for the next checkpoint: trying again after each
+ * transaction would cost an fsync each time. */
 static void checkpoint(struct writer_side *side, int mode)
 {
-    int in_wal = 0, moved = 0;
-    int code = sqlite3_wal_checkpoint_v2(side->db.handle, "main", mode, &in_wal, &moved);
-    if (code == SQLITE_OK && in_wal == moved)
-        side->wal_pages = 0;
-    else if (code != SQLITE_OK && code != SQLITE_BUSY)
+    int code = sqlite3_wal_checkpoint_v2(side->db.handle, "main", mode, NULL, NULL);
+    if (code != SQLITE_OK && code != SQLITE_BUSY)
         (void)db_error_code(&side->db, code);
-    if (code != SQLITE_OK)
-        side->wal_pages = 0; /* not again before there is more to move */
+    side->wal_tried = side->wal_pages;
 }
 
 static void side_checkpoint(struct writer_side *side, bool idle)
 {
-    int64_t bytes = (int64_t)side->wal_pages * side->db.kind->page_size;
-    if (bytes == 0 || (!idle && bytes < side->db.kind->wal_soft))
+    int64_t page_size = side->db.kind->page_size;
+    int64_t pending = (side->wal_pages - side->wal_tried) * page_size;
+    if (pending == 0 || (!idle && pending < side->db.kind->wal_soft))
         return;
-    checkpoint(side, SQLITE_CHECKPOINT_PASSIVE);
-    if (side->wal_pages > 0 && bytes >= side->db.kind->wal_hard)
-        checkpoint(side, SQLITE_CHECKPOINT_RESTART);
+    bool force = side->wal_pages * page_size >= side->db.kind->wal_hard;
+    checkpoint(side, force ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE);
 }
 
 void upkeep_checkpoint(struct writer *writer, bool idle)
 {
-    idle =
-        idle && checkpoint_due(writer) && clock_until(writer->committed_ms + UPKEEP_IDLE_MS) == 0;
+    idle = idle && idle_work_due(writer) && clock_until(writer->committed_ms + UPKEEP_IDLE_MS) == 0;
     if (idle) {
-        writer->committed_ms = clock_ms(); /* where a reader was in the way: not at once again */
-        give_back(&writer->bodies, writer->cache->body_bytes);
+        writer->committed_ms = clock_ms(); /* what is given back is a commit too: not at once */
+        writer->surplus = give_back(&writer->bodies, writer->cache->body_bytes);
     }
     side_checkpoint(&writer->index, idle);
     side_checkpoint(&writer->bodies, idle);

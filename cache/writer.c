@@ -320,7 +320,10 @@ static void *writer_main(void *argument)
 
 static int note_wal(void *ctx, sqlite3 *handle, const char *name, int pages)
 {
-    ((struct writer_side *)ctx)->wal_pages = pages;
+    struct writer_side *side = ctx;
+    if (pages < side->wal_tried)
+        side->wal_tried = 0; /* the WAL began anew */
+    side->wal_pages = pages;
     return SQLITE_OK;
 }
 

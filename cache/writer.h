@@ -43,7 +43,8 @@ struct writer_side {
     unsigned clean; /* its statement that says whether the file was closed in order */
     bool begun, saved;
     bool marked;   /* as in use: the first transaction does it, so that opening writes nothing */
-    int wal_pages; /* in the WAL and perhaps not in the file yet */
+    int wal_pages; /* in the WAL now */
+    int wal_tried; /* of these, how many a checkpoint has been over */
 };
 
 struct totals {
@@ -76,6 +77,7 @@ struct writer {
     int64_t committed_ms, stamped_ms; /* clock_ms of the last commit and the last write of stamps */
     bool closing;                     /* the last round: stamps do not wait for their minute */
     bool crowded;                     /* more bytes than there is room for, but nothing to evict */
+    bool surplus;                     /* bodies.db has pages to give back to the disk */
     bool unsure; /* something was lost: the next open must compare the two files */
 };
 

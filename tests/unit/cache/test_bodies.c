@@ -1,6 +1,7 @@
 /* Bodies: arriving in any pieces, reading, pins, eviction. */
 #include "tests/unit/cache/fixture.h"
 
+#include <sys/stat.h>
 #include <time.h>
 
 static void sleep_ms(long ms)
@@ -268,6 +269,37 @@ static void test_too_large_body_is_served(void **state)
     wait_for_bodies(f, 0);
 }
 
+static int64_t file_size(struct fixture *f, const char *file)
+{
+    struct stat st;
+    assert_int_equal(stat(fixture_path(f, file), &st), 0);
+    return st.st_size;
+}
+
+/* The WAL stays bounded while much is written, and a smaller limit gives the disk its room back. */
+static void test_room_on_disk(void **state)
+{
+    struct fixture *f = *state;
+    fixture_add(f, 1, 60);
+    for (uint32_t uid = 1; uid <= 50; uid++) {
+        assert_int_equal(fixture_body(f->cache, fixture_find(f, uid).message, uid, 1 << 20, 65536),
+                         CACHE_OK);
+        assert_true(file_size(f, "bodies.db-wal") < 2 * db_bodies_kind.wal_soft);
+    }
+    assert_true(file_size(f, "index.db-wal") < 2 * db_index_kind.wal_soft);
+    cache_close(&f->cache);
+    int64_t before = file_size(f, "bodies.db");
+    assert_true(before > 50 << 20);
+    f->limit = 40 << 20;
+    fixture_open(f);
+    f->cache->writer.grace_ms = 0;
+    assert_int_equal(fixture_body(f->cache, fixture_find(f, 60).message, 60, 1000, 1000), CACHE_OK);
+    for (int i = 0; i < 150 && file_size(f, "bodies.db") >= before - (4 << 20); i++)
+        sleep_ms(50);
+    assert_true(file_size(f, "bodies.db") < before - (4 << 20));
+    assert_true(fixture_body_is(f->cache, fixture_find(f, 50).message, 50, 1 << 20, 65536));
+}
+
 int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
@@ -283,6 +315,7 @@ int main(void)
         CASE(test_eviction),
         CASE(test_least_recently_used_goes_first),
         CASE(test_too_large_body_is_served),
+        CASE(test_room_on_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
