@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def binary():
-    path = pathlib.Path(os.environ.get("OUTLOOKFS_BINARY") or ROOT / "build/dev/outlookfs")
+    path = pathlib.Path(os.environ.get("OUTLOOKFS_BINARY") or ROOT / "build/dev/cli/outlookfs")
     if not os.access(path, os.X_OK):
         pytest.fail(f"no program at {path}: build it (cmake --preset dev && cmake --build build/dev) "
                     "or set OUTLOOKFS_BINARY", pytrace=False)

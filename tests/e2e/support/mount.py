@@ -175,6 +175,17 @@ class Mount:
         return subprocess.run([self.binary, *arguments], env=self.home.env, stdin=subprocess.DEVNULL,
                               capture_output=True, text=True, timeout=seconds, cwd="/")
 
+    def spawn(self, *arguments):
+        """A program in the root of the mount that may wait; the caller ends it."""
+        return subprocess.Popen([str(a) for a in arguments], cwd=self.path, env=self.home.env,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def error_of(self, path, seconds=RUN_SECONDS):
+        """(errno of opening and reading the whole file: 0 for success, seconds it took)."""
+        begin = time.monotonic()
+        answer = self.reader("read", path, seconds=seconds)[path]
+        return answer.get("error", 0), time.monotonic() - begin
+
     def run(self, *arguments, seconds=RUN_SECONDS, **options):
         """A program in the root of the mount; output as bytes."""
         options.setdefault("cwd", "/" if arguments[-1] == str(self.path) else self.path)
