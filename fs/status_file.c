@@ -7,6 +7,7 @@
 #include "fs/internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -62,14 +63,25 @@ void status_open(struct fs *fs, fuse_req_t req, struct fuse_file_info *fi)
         handle_free(fs, handle);
 }
 
+/* Answers from a copy: a handle may be released, on another thread, as soon as its answer is out,
+ * while writev (as a sanitizer sees it) is still reading. */
 void status_read(fuse_req_t req, const struct handle *handle, size_t size, off_t offset)
 {
     size_t len = handle->text.len;
+    char *copy;
 
     if (offset < 0 || (uint64_t)offset >= len) {
         fuse_reply_buf(req, NULL, 0);
         return;
     }
     len -= (size_t)offset;
-    fuse_reply_buf(req, handle->text.data + offset, len < size ? len : size);
+    len = len < size ? len : size;
+    copy = malloc(len);
+    if (copy == NULL) {
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    memcpy(copy, handle->text.data + offset, len);
+    fuse_reply_buf(req, copy, len);
+    free(copy);
 }
