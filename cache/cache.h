@@ -196,6 +196,9 @@ void cache_message_free(struct cache_message *message);
 
 enum cache_error cache_message_get(struct cache *cache, int64_t id, struct cache_message *message);
 
+/* Messages of a mailbox without \Seen, counted: as right as the flags that are known. */
+enum cache_error cache_message_unseen(struct cache *cache, int64_t mailbox, uint64_t *unseen);
+
 /* UIDs of a mailbox above `after`, ascending, at most `max`. */
 enum cache_error cache_message_uids(struct cache *cache, int64_t mailbox, uint32_t after,
                                     uint32_t *uids, size_t max, size_t *count);

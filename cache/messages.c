@@ -55,6 +55,18 @@ enum cache_error cache_message_get(struct cache *cache, int64_t id, struct cache
     return error;
 }
 
+enum cache_error cache_message_unseen(struct cache *cache, int64_t mailbox, uint64_t *unseen)
+{
+    struct db *db = pool_borrow(&cache->index_readers);
+    enum db_step step = db_query(db, INDEX_MESSAGE_UNSEEN, DB_VALUES(DB_INT(mailbox)));
+    enum cache_error error = step == DB_ROW ? CACHE_OK : db_error(db);
+    *unseen = step == DB_ROW ? (uint64_t)db_int(db, INDEX_MESSAGE_UNSEEN, 0) : 0;
+    if (step == DB_ROW)
+        db_end(db, INDEX_MESSAGE_UNSEEN);
+    pool_return(&cache->index_readers, db);
+    return error;
+}
+
 enum cache_error cache_message_uids(struct cache *cache, int64_t mailbox, uint32_t after,
                                     uint32_t *uids, size_t max, size_t *count)
 {

@@ -29,6 +29,8 @@ static const char *const index_queries[INDEX_ALL] = {
                           " recipients, date, message_id FROM message WHERE id = ?1",
     [INDEX_MESSAGE_UIDS] = "SELECT uid FROM message WHERE mailbox = ?1 AND uid > ?2"
                            " ORDER BY uid LIMIT ?3",
+    [INDEX_MESSAGE_UNSEEN] = "SELECT count(*) FROM message WHERE mailbox = ?1"
+                             " AND flags NOT LIKE '%\\Seen%'",
     [INDEX_FIGURES] = "SELECT count(*), coalesce(sum(inode.messages), 0) FROM mailbox"
                       " CROSS JOIN inode ON inode.ino = mailbox.ino",
 

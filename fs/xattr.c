@@ -16,6 +16,7 @@
 enum { VALUE_MAX = 64 * 1024, LIST_MAX = 4096 };
 
 struct subject {
+    struct cache *cache;
     struct cache_inode inode;
     struct cache_message message; /* of a message */
     struct cache_mailbox mailbox; /* of both kinds, but the root */
@@ -29,9 +30,9 @@ static bool text(const char *value, struct buffer *out)
     return value != NULL && *value != '\0' && buffer_append_text(out, value);
 }
 
-static bool number(uint32_t value, struct buffer *out)
+static bool number(uint64_t value, struct buffer *out)
 {
-    return buffer_printf(out, "%u", (unsigned)value);
+    return buffer_printf(out, "%llu", (unsigned long long)value);
 }
 
 static bool value_uid(const struct subject *s, struct buffer *out)
@@ -92,7 +93,11 @@ static bool value_messages(const struct subject *s, struct buffer *out)
 
 static bool value_unseen(const struct subject *s, struct buffer *out)
 {
-    return s->mailbox.uidvalidity != 0 && number(s->mailbox.unseen, out);
+    uint64_t unseen;
+
+    return s->mailbox.listed &&
+           cache_message_unseen(s->cache, s->mailbox.id, &unseen) == CACHE_OK &&
+           number(unseen, out);
 }
 
 static bool value_role(const struct subject *s, struct buffer *out)
@@ -165,7 +170,7 @@ static int subject_get(struct fs *fs, uint64_t ino, struct subject *s)
 {
     enum cache_error error;
 
-    *s = (struct subject){0};
+    *s = (struct subject){.cache = fs->cache};
     error = cache_inode_get(fs->cache, ino, &s->inode);
     if (error != CACHE_OK)
         return error == CACHE_ERR_ABSENT ? ESTALE : fs_errno_of_cache(error);
