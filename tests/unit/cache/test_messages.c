@@ -91,10 +91,10 @@ static void test_known_uid_keeps_its_row(void **state)
     assert_int_equal(add_one(f, 5, "second", "\\Seen", &heard), CACHE_OK);
     assert_int_equal(heard.came + heard.gone, 0);
     uint64_t unseen = 9;
-    assert_int_equal(cache_message_unseen(f->cache, f->mailbox, &unseen), CACHE_OK);
+    assert_int_equal(cache_message_unseen(f->cache, f->inbox, &unseen), CACHE_OK);
     assert_int_equal(unseen, 0);
     assert_int_equal(add_one(f, 5, "second", "\\Flagged", &heard), CACHE_OK);
-    assert_int_equal(cache_message_unseen(f->cache, f->mailbox, &unseen), CACHE_OK);
+    assert_int_equal(cache_message_unseen(f->cache, f->inbox, &unseen), CACHE_OK);
     assert_int_equal(unseen, 1);
     memset(&heard, 0, sizeof heard);
     assert_int_equal(add_one(f, 5, "second", "\\Seen \\Flagged", &heard), CACHE_OK);
