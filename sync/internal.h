@@ -261,6 +261,7 @@ struct listing {
     enum imap_error error;
     uint32_t uidvalidity;
     uint32_t exists;
+    uint32_t base;    /* what the cache knew when it began */
     uint32_t known;   /* every UID up to here has been asked for and answered */
     uint32_t next;    /* the first UID not yet asked for */
     uint32_t end;     /* the last UID to ask for; UINT32_MAX: the server did not say */

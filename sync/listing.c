@@ -98,6 +98,21 @@ static bool all_known(const struct listing *listing)
     return listing->known >= listing->end;
 }
 
+/* The last UID that is in use, as far as this listing saw. */
+static uint32_t highest_seen(const struct listing *listing)
+{
+    uint32_t highest = listing->highest < UINT32_MAX ? listing->highest : UINT32_MAX - 1;
+    return highest > listing->base ? highest : listing->base;
+}
+
+/* Up to where the cache may take every message for known. A window reaches beyond the last UID in
+ * use; where the server gives no UIDNEXT, mail that arrives later can still get a UID in there. */
+static uint32_t known_for_good(const struct listing *listing)
+{
+    uint32_t end = listing->end != UINT32_MAX ? listing->end : highest_seen(listing);
+    return listing->known < end ? listing->known : end;
+}
+
 /* Called whenever something was answered: go on, or come to the end. */
 static void go_on(struct listing *listing);
 
@@ -111,13 +126,13 @@ static void window_done(void *ctx, const struct imap_completion *completion)
         fail(listing, completion->error, sync_error_of_imap(completion->error));
     if (!listing->failed) {
         if (window->to == UINT32_MAX && listing->end == UINT32_MAX)
-            listing->end = listing->highest > listing->known ? listing->highest : listing->known;
+            listing->end = highest_seen(listing);
         uint32_t to = window->to < listing->end ? window->to : listing->end;
         bool joins = window->from <= listing->known + 1 && to > listing->known;
         if (joins)
             listing->known = to;
         if (joins || rows_count(listing->rows) > 0)
-            store(listing, listing->known, all_known(listing));
+            store(listing, known_for_good(listing), all_known(listing));
     }
     free(window);
     go_on(listing);
@@ -214,7 +229,7 @@ static enum sync_error take_bearings(struct listing *listing)
     if (listing->known != row.listed_uid)
         listing->next =
             row.listed_uid + 1; /* the UIDVALIDITY changed: all that was known is gone */
-    listing->known = row.listed_uid;
+    listing->known = listing->base = row.listed_uid;
     cache_mailbox_free(&row);
     listing->uidvalidity = w->uidvalidity;
     listing->exists = selected->exists;
