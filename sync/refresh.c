@@ -16,7 +16,9 @@
 #include "base/log.h"
 #include "sync/internal.h"
 
-enum { CHECK_MESSAGES = 5000 };
+/* Messages of the cache a window; and how many the server may name there, some of them new to us.
+ */
+enum { CHECK_MESSAGES = 5000, ROWS_MAX = 20 * CHECK_MESSAGES };
 
 struct flag_row {
     uint32_t uid;
@@ -26,6 +28,8 @@ struct flag_row {
 struct flag_rows {
     struct flag_row *items; /* of the window under way; flags may be NULL */
     size_t count, room;
+    uint32_t *known; /* what the cache has in the window; room for CHECK_MESSAGES */
+    size_t known_count;
     uint32_t *gone; /* of all windows so far, ascending */
     size_t gone_count;
     uint64_t named; /* messages that the server named, of all windows so far */
@@ -44,6 +48,7 @@ void flag_rows_free(struct flag_rows **rows)
         return;
     rows_clear(*rows);
     free((*rows)->items);
+    free((*rows)->known);
     free((*rows)->gone);
     free(*rows);
     *rows = NULL;
@@ -105,37 +110,33 @@ static bool row_known(const struct flag_rows *rows, uint32_t uid)
     return rows->count > 0 && bsearch(&key, rows->items, rows->count, sizeof key, by_uid) != NULL;
 }
 
-static bool note_gone(struct flag_rows *rows, const uint32_t *known, size_t count)
+/* Leaves one row a UID: servers may tell of a change to a message that they have named already. */
+static void rows_unique(struct flag_rows *rows)
 {
-    uint32_t *gone = realloc(rows->gone, (rows->gone_count + count + 1) * sizeof *gone);
-    if (gone == NULL)
-        return false;
-    rows->gone = gone;
-    for (size_t i = 0; i < count; i++) {
-        if (!row_known(rows, known[i]))
-            gone[rows->gone_count++] = known[i];
+    size_t kept = 0;
+    if (rows->count > 0)
+        qsort(rows->items, rows->count, sizeof *rows->items, by_uid);
+    for (size_t i = 0; i < rows->count; i++) {
+        if (kept > 0 && rows->items[kept - 1].uid == rows->items[i].uid)
+            free(rows->items[--kept].flags);
+        rows->items[kept++] = rows->items[i];
     }
-    return true;
+    rows->count = kept;
 }
 
-/* Notes, of the messages known between two UIDs, those that the server did not name. */
-static enum cache_error find_gone(struct listing *listing, uint32_t from, uint32_t to)
+/* Notes, of the messages known in the window, those that the server did not name. */
+static enum cache_error find_gone(struct flag_rows *rows)
 {
-    uint32_t *known = malloc(CHECK_MESSAGES * sizeof *known);
-    enum cache_error error = known == NULL ? CACHE_ERR_MEMORY : CACHE_OK;
-    uint32_t after = from - 1;
-    for (bool more = true; error == CACHE_OK && more;) {
-        size_t count = 0, within = 0;
-        error = cache_message_uids(listing->worker->sync->cache, listing->job->mailbox, after,
-                                   known, CHECK_MESSAGES, &count);
-        while (error == CACHE_OK && within < count && known[within] <= to)
-            after = known[within++];
-        more = within == CHECK_MESSAGES;
-        if (error == CACHE_OK && !note_gone(listing->flag_rows, known, within))
-            error = CACHE_ERR_MEMORY;
+    size_t count = rows->gone_count + rows->known_count + 1;
+    uint32_t *gone = realloc(rows->gone, count * sizeof *gone);
+    if (gone == NULL)
+        return CACHE_ERR_MEMORY;
+    rows->gone = gone;
+    for (size_t i = 0; i < rows->known_count; i++) {
+        if (!row_known(rows, rows->known[i]))
+            gone[rows->gone_count++] = rows->known[i];
     }
-    free(known);
-    return error;
+    return CACHE_OK;
 }
 
 /* All windows were answered. */
@@ -192,10 +193,9 @@ static void check_done(void *ctx, const struct imap_completion *completion)
         listing_end(listing->job, completion->error);
         return;
     }
-    if (rows->count > 0)
-        qsort(rows->items, rows->count, sizeof *rows->items, by_uid);
+    rows_unique(rows);
     rows->named += rows->count;
-    enum cache_error error = find_gone(listing, listing->check_next, listing->check_end);
+    enum cache_error error = find_gone(rows);
     if (error == CACHE_OK)
         error = store_flags(listing);
     rows_clear(rows);
@@ -211,13 +211,31 @@ static void check_done(void *ctx, const struct imap_completion *completion)
     next_window(listing);
 }
 
+/* The next window holds CHECK_MESSAGES messages that the cache has, so that neither a window nor
+ * what comes for it grows with the mailbox. */
+static enum cache_error set_window(struct listing *listing)
+{
+    struct flag_rows *rows = listing->flag_rows;
+    enum cache_error error = cache_message_uids(listing->worker->sync->cache, listing->job->mailbox,
+                                                listing->check_next - 1, rows->known,
+                                                CHECK_MESSAGES, &rows->known_count);
+    bool last = rows->known_count < CHECK_MESSAGES;
+    while (rows->known_count > 0 && rows->known[rows->known_count - 1] > listing->known) {
+        rows->known_count--; /* mail that came behind what this refresh is about */
+        last = true;
+    }
+    listing->check_end = last ? listing->known : rows->known[rows->known_count - 1];
+    return error;
+}
+
 static void next_window(struct listing *listing)
 {
-    uint64_t width =
-        (uint64_t)CHECK_MESSAGES * listing->known / (listing->exists > 0 ? listing->exists : 1) + 1;
-    uint64_t to = listing->check_next + width;
-    listing->check_end = to < listing->known ? (uint32_t)to : listing->known;
     char set[32];
+    enum cache_error window = set_window(listing);
+    if (window != CACHE_OK) {
+        end_check(listing, window);
+        return;
+    }
     snprintf(set, sizeof set, "%u:%u", listing->check_next, listing->check_end);
     struct imap_command command;
     imap_command_uid_fetch(&command, set, "(UID FLAGS)");
@@ -229,8 +247,8 @@ static void next_window(struct listing *listing)
 
 void refresh_start(struct listing *listing)
 {
-    listing->flag_rows = calloc(1, sizeof *listing->flag_rows);
-    if (listing->flag_rows == NULL) {
+    struct flag_rows *rows = listing->flag_rows = calloc(1, sizeof *rows);
+    if (rows == NULL || (rows->known = malloc(CHECK_MESSAGES * sizeof *rows->known)) == NULL) {
         listing_end(listing->job, IMAP_ERR_MEMORY);
         return;
     }
@@ -253,8 +271,15 @@ static struct flag_row *row_new(struct flag_rows *rows)
 
 void refresh_fetch(struct listing *listing, const struct imap_fetch *fetch)
 {
-    if ((fetch->present & IMAP_FETCH_UID) == 0)
+    if ((fetch->present & IMAP_FETCH_UID) == 0 || fetch->uid < listing->check_next ||
+        fetch->uid > listing->check_end)
         return;
+    if (listing->flag_rows->count == ROWS_MAX) {
+        log_warn("the server does not come to the end of a list of flags");
+        listing->failed = true;
+        listing->error = IMAP_ERR_TOO_LARGE;
+        return;
+    }
     struct flag_row *row = row_new(listing->flag_rows);
     if (row == NULL) {
         listing->failed = true;
