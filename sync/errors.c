@@ -52,7 +52,7 @@ static int64_t outage_length(const struct imap_failure *failure)
     case SYNC_ERR_REFUSED:
         return 30000;
     case SYNC_ERR_THROTTLED:
-        return failure->backoff_ms;
+        return failure->backoff_ms < BACKOFF_MAX_MS ? failure->backoff_ms : BACKOFF_MAX_MS;
     default:
         return 1000;
     }

@@ -59,6 +59,10 @@ static void tree_end(struct tree *tree)
     struct sync *sync = w->sync;
     struct job *job = tree->job;
     w->tree = NULL;
+    if (tree->error == IMAP_OK && tree->count == 0 && !tree->incomplete) {
+        log_warn("the server listed no mailbox, not even INBOX; asking again");
+        tree->error = IMAP_ERR_UNAVAILABLE; /* nobody has none (RFC 3501 section 5.1) */
+    }
     if (tree->error != IMAP_OK) {
         job_retry(sync, job, tree->error);
     } else {
@@ -98,6 +102,7 @@ static void list_done(void *ctx, const struct imap_completion *completion)
 static void lsub_done(void *ctx, const struct imap_completion *completion)
 {
     struct tree *tree = ctx;
+    worker_note(tree->worker, completion);
     tree_reply(tree, completion->error, tree->worker->sync->subscribed);
 }
 
