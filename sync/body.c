@@ -17,8 +17,6 @@
 #include "message/summary.h"
 #include "sync/internal.h"
 
-enum { PROGRESS_BYTES = 1024 };
-
 /* ---- bytes ---- */
 
 bool body_begin(void *ctx, uint32_t sequence, uint64_t length)
@@ -32,11 +30,7 @@ bool body_begin(void *ctx, uint32_t sequence, uint64_t length)
 bool body_chunk(void *ctx, const char *data, size_t len)
 {
     struct worker *w = ctx;
-    w->unreported += len;
-    if (w->unreported >= PROGRESS_BYTES) {
-        w->unreported = 0;
-        jobs_progress(w);
-    }
+    worker_moved(w, len);
     if (w->incoming_broken || cache_incoming_write(w->incoming, data, len) != CACHE_OK) {
         w->incoming_broken = true;
         cache_incoming_abort(&w->incoming);

@@ -69,6 +69,14 @@ void outage_note(struct sync *sync, const struct imap_failure *failure)
         limiter_note(sync, failure->backoff_ms);
 }
 
+bool limiter_holds(struct sync *sync)
+{
+    pthread_mutex_lock(&sync->lock);
+    bool holds = sync->limiter_until > clock_ms();
+    pthread_mutex_unlock(&sync->lock);
+    return holds;
+}
+
 void limiter_note(struct sync *sync, int64_t backoff_ms)
 {
     if (backoff_ms <= 0)

@@ -32,6 +32,7 @@ enum {
     REFRESH_GRACE_MS = 1000,  /* how long an opendir waits for a refresh before the cache answers */
     BUSY_BOUND_MS = 3000, /* how long a mount waits for the one before it to let go of the cache */
     BUSY_RETRY_MS = 50,
+    PATIENCE_MS = 500, /* a job that waits longer for a connection stops others from being taken */
     BACKOFF_MAX_MS = 5 * 60000, /* OUTLOOK.md 5 */
 };
 
@@ -68,6 +69,7 @@ struct job {
     uint64_t size;        /* estimate, bytes */
     bool urgent;          /* somebody waits for it now (bodies, first listings), not a refresh */
     unsigned attempts;
+    int64_t since;     /* clock_ms when it was made */
     int64_t progress;  /* clock_ms of the last progress */
     uint64_t last_ino; /* JOB_LISTING: the highest inode number that landed */
     struct waiter *waiters;
@@ -93,6 +95,7 @@ struct worker {
     int64_t next_attempt; /* clock_ms */
     unsigned failures;    /* connects that failed in a row */
     int64_t mailbox;      /* selected, or being selected; 0: none */
+    int64_t turn;         /* clock_ms since when */
     unsigned active;      /* jobs taken */
     unsigned active_bodies;
     bool active_listing;
@@ -156,6 +159,8 @@ enum sync_error sync_error_of_imap(enum imap_error error);
 /* Notes a failed sign-in or a back-off. Takes the lock. */
 void outage_note(struct sync *sync, const struct imap_failure *failure);
 void limiter_note(struct sync *sync, int64_t backoff_ms);
+/* Whether nothing may be sent now. Takes the lock. */
+bool limiter_holds(struct sync *sync);
 
 /* jobs.c. Those ending in _locked want sync->lock held. */
 
@@ -187,18 +192,24 @@ void job_end(struct sync *sync, struct job *job, enum sync_error error);
 void job_retry(struct sync *sync, struct job *job, enum imap_error error);
 /* The next job that the worker may start now, held by it; NULL: none. */
 struct job *job_take(struct worker *worker);
-/* Bytes moved on the worker's connection: its jobs made progress. */
+/* Bytes moved on the worker's connection: its jobs made progress, and so did the queue of those
+ * that wait for a connection. */
 void jobs_progress(struct worker *worker);
 /* Entries up to inode `last_ino` of a listing stand in the cache: tells those who waited for
  * entries. */
 void job_landed(struct sync *sync, struct job *job, uint64_t last_ino);
 void worker_wake(struct worker *worker);
+/* Of the workers without a connection, the one that connects next: it alone keeps the time for
+ * jobs that have to wait. NULL: all have one. */
+struct worker *worker_offline_locked(struct sync *sync);
 
 /* Sends jobs that wait on their way again: some worker's state has changed. */
 void jobs_redispatch(struct sync *sync);
 
 /* worker.c */
 void *worker_main(void *worker);
+/* Bytes came: with each KiB the jobs of the worker made progress. */
+void worker_moved(struct worker *w, size_t bytes);
 /* Submits EXAMINE; `done` must call worker_examined first. */
 enum imap_error worker_examine(struct worker *w, int64_t mailbox, imap_done_fn *done, void *ctx)
     __attribute__((warn_unused_result));

@@ -39,7 +39,7 @@ struct job *job_new_locked(struct sync *sync, enum job_kind kind, int64_t mailbo
     job->kind = kind;
     job->mailbox = mailbox;
     job->message = message;
-    job->progress = clock_ms();
+    job->since = job->progress = clock_ms();
     struct job **at = &sync->jobs;
     struct job *last = NULL;
     while (*at != NULL) {
@@ -173,7 +173,7 @@ void jobs_progress(struct worker *worker)
     int64_t now = clock_ms();
     pthread_mutex_lock(&sync->lock);
     for (struct job *job = sync->jobs; job != NULL; job = job->next) {
-        if (job->worker == worker)
+        if (job->worker == worker || job->state == JOB_PENDING)
             job->progress = now;
     }
     pthread_mutex_unlock(&sync->lock);
@@ -192,13 +192,24 @@ static bool room_for(const struct worker *worker, const struct job *job)
     return worker->active_bodies < BODY_PIPELINE && worker->active_bytes < BUSY_BYTES;
 }
 
-/* How well the worker suits the job; the lowest is best, INT_MAX not at all. */
+struct worker *worker_offline_locked(struct sync *sync)
+{
+    struct worker *next = NULL;
+    for (unsigned i = 0; i < sync->worker_count; i++) {
+        struct worker *w = &sync->workers[i];
+        if (w->state == WORKER_OFFLINE && (next == NULL || w->next_attempt < next->next_attempt))
+            next = w;
+    }
+    return next;
+}
+
+/* How well the worker suits the job; the lowest is best, INT32_MAX not at all. */
 static int rank(const struct worker *worker, const struct job *job, int64_t now)
 {
     if (worker->state == WORKER_READY && room_for(worker, job))
         return worker->active > 0 ? 2 : worker->mailbox == job->mailbox ? 0 : 1;
-    if (worker->state == WORKER_OFFLINE && worker->next_attempt <= now)
-        return 3;
+    if (worker->state == WORKER_OFFLINE && worker_offline_locked(worker->sync) == worker)
+        return worker->next_attempt <= now ? 3 : 5;
     if (worker->state == WORKER_CONNECTING)
         return 4;
     return INT32_MAX;
@@ -268,8 +279,10 @@ void job_hold_locked(struct job *job, struct worker *worker)
     job->state = JOB_TAKEN;
     job->worker = worker;
     hold_count(worker, job, 1);
-    if (job->kind != JOB_TREE)
-        worker->mailbox = job->mailbox;
+    if (job->kind == JOB_TREE || worker->mailbox == job->mailbox)
+        return;
+    worker->mailbox = job->mailbox;
+    worker->turn = clock_ms();
 }
 
 void job_release_locked(struct job *job)
@@ -287,21 +300,49 @@ static unsigned urgency(const struct worker *worker, const struct job *job)
     return kind * 2 + (worker->mailbox != job->mailbox);
 }
 
-struct job *job_take(struct worker *worker)
+/* The oldest job that has waited too long for a connection to be free: without it, requests for one
+ * mailbox that never cease would keep those for another waiting for ever. */
+static struct job *overdue_locked(struct sync *sync)
 {
-    struct sync *sync = worker->sync;
-    struct job *best = NULL;
-    pthread_mutex_lock(&sync->lock);
-    bool allowed = !sync->stopping && sync->limiter_until <= clock_ms();
-    for (struct job *job = sync->jobs; allowed && job != NULL; job = job->next) {
+    int64_t before = clock_ms() - PATIENCE_MS;
+    for (struct job *job = sync->jobs; job != NULL; job = job->next) {
+        if (job->state == JOB_PENDING && job->waiters != NULL && job->since <= before)
+            return job;
+    }
+    return NULL;
+}
+
+/* An overdue job goes first where it can. One for another mailbox can only in an empty pipeline, so
+ * the worker takes nothing until then; but it stays with a mailbox for a while, or two crowds would
+ * have it select at every step. */
+static struct job *choose_locked(struct worker *worker)
+{
+    struct job *best = NULL, *overdue = overdue_locked(worker->sync);
+    bool stays = clock_ms() - worker->turn < PATIENCE_MS;
+    if (overdue != NULL && (overdue->mailbox == worker->mailbox || !stays)) {
+        if (room_for(worker, overdue))
+            return overdue;
+        if (overdue->mailbox != worker->mailbox)
+            return NULL;
+    }
+    for (struct job *job = worker->sync->jobs; job != NULL; job = job->next) {
         if (job->state == JOB_PENDING && room_for(worker, job) &&
             (best == NULL || urgency(worker, job) < urgency(worker, best)))
             best = job;
     }
-    if (best != NULL)
-        job_hold_locked(best, worker);
-    pthread_mutex_unlock(&sync->lock);
     return best;
+}
+
+struct job *job_take(struct worker *worker)
+{
+    struct sync *sync = worker->sync;
+    pthread_mutex_lock(&sync->lock);
+    bool allowed = !sync->stopping && sync->limiter_until <= clock_ms();
+    struct job *job = allowed ? choose_locked(worker) : NULL;
+    if (job != NULL)
+        job_hold_locked(job, worker);
+    pthread_mutex_unlock(&sync->lock);
+    return job;
 }
 
 /* ---- how jobs end ---- */

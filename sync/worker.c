@@ -20,7 +20,12 @@
 #include "base/log.h"
 #include "sync/internal.h"
 
-enum { RETRY_FIRST_MS = 1000, RETRY_MAX_MS = 60000 };
+enum {
+    RETRY_FIRST_MS = 1000,
+    RETRY_MAX_MS = 60000,
+    PROGRESS_BYTES = 1024, /* CONTRACT.md 4: what counts as progress */
+    RESPONSE_BYTES = 32,   /* a response, at the least */
+};
 
 void sync_changed(void *ctx, const struct cache_change *change)
 {
@@ -124,11 +129,21 @@ enum sync_error worker_examined(struct worker *w, int64_t mailbox,
     /* A server that gives no UIDVALIDITY has UIDs that stand for nothing; RFC 3501 wants one. 1
      * keeps it usable. */
     w->uidvalidity = selected->uidvalidity != 0 ? selected->uidvalidity : 1;
+    w->examined = mailbox;
     w->stirred = false;
     return sync_error_of_cache(note_facts(w, mailbox, selected));
 }
 
 /* ---- what the connection says ---- */
+
+void worker_moved(struct worker *w, size_t bytes)
+{
+    w->unreported += bytes;
+    if (w->unreported < PROGRESS_BYTES)
+        return;
+    w->unreported = 0;
+    jobs_progress(w);
+}
 
 static void fetched(struct worker *w, const struct imap_fetch *fetch)
 {
@@ -136,6 +151,7 @@ static void fetched(struct worker *w, const struct imap_fetch *fetch)
         body_fetch(w, fetch);
         return;
     }
+    worker_moved(w, RESPONSE_BYTES + fetch->header.len);
     struct job *listing = worker_job(w, JOB_LISTING, 0);
     if (listing != NULL)
         listing_fetch(listing, fetch);
@@ -147,6 +163,7 @@ static void untagged(void *ctx, const struct imap_response *response)
     switch (response->kind) {
     case IMAP_RESPONSE_LIST:
     case IMAP_RESPONSE_LSUB:
+        worker_moved(w, RESPONSE_BYTES);
         tree_response(w, &response->list, response->kind == IMAP_RESPONSE_LSUB);
         break;
     case IMAP_RESPONSE_FETCH:
@@ -256,10 +273,22 @@ static void not_connected(struct worker *w, const struct imap_failure *failure)
     jobs_redispatch(sync);
 }
 
+/* False once sync_stop has begun: it cancels only those whom it sees connecting. */
+static bool may_connect(struct worker *w)
+{
+    pthread_mutex_lock(&w->sync->lock);
+    bool may = !w->sync->stopping;
+    if (may)
+        w->state = WORKER_CONNECTING;
+    pthread_mutex_unlock(&w->sync->lock);
+    return may;
+}
+
 static void connect_worker(struct worker *w)
 {
     struct imap_failure failure = {0};
-    set_state(w, WORKER_CONNECTING);
+    if (!may_connect(w))
+        return;
     if (sign_in(w, &failure) == IMAP_OK)
         connected(w);
     else
@@ -286,8 +315,11 @@ static void start_jobs(struct worker *w)
 {
     static void (*const start[])(struct worker *, struct job *) = {
         [JOB_TREE] = tree_start, [JOB_BODY] = body_start, [JOB_LISTING] = listing_start};
-    for (struct job *job; (job = job_take(w)) != NULL;)
+    bool took = false;
+    for (struct job *job; (job = job_take(w)) != NULL; took = true)
         start[job->kind](w, job);
+    if (took)
+        jobs_redispatch(w->sync); /* what this worker was woken for and has no room for any more */
 }
 
 /* How long to sleep, ms, and whether to connect now. */
@@ -297,11 +329,9 @@ static int plan(struct worker *w, bool *stopping, bool *wanted)
     int64_t now = clock_ms(), from = now;
     pthread_mutex_lock(&sync->lock);
     *stopping = sync->stopping;
-    bool pending = false, first = true;
+    bool pending = false, first = worker_offline_locked(sync) == w;
     for (struct job *job = sync->jobs; job != NULL; job = job->next)
         pending |= job->state == JOB_PENDING;
-    for (struct worker *other = sync->workers; other < w; other++)
-        first &= other->state != WORKER_OFFLINE;
     if (sync->limiter_until > from)
         from = sync->limiter_until;
     if (w->connection == NULL && w->next_attempt > from)
@@ -336,6 +366,8 @@ void *worker_main(void *ctx)
     };
     for (;;) {
         bool stopping, wanted;
+        if (w->connection != NULL)
+            start_jobs(w); /* before the plan, or a back-off set in between would have no timer */
         int wait_ms = plan(w, &stopping, &wanted);
         if (stopping)
             break;
@@ -348,7 +380,6 @@ void *worker_main(void *ctx)
                 drain(w);
             continue;
         }
-        start_jobs(w);
         enum imap_error error = imap_connection_step(w->connection, wait_ms, w->wake_fd);
         drain(w);
         if (error != IMAP_OK)

@@ -111,6 +111,73 @@ static void test_another_mailbox_waits_for_an_empty_pipeline(void **state)
     unmake(sync);
 }
 
+/* A crowd in one mailbox does not keep a request for another waiting for ever. */
+static void test_nobody_starves(void **state)
+{
+    struct sync *sync = make();
+    struct told told[4] = {{0}};
+    struct worker *w = &sync->workers[0];
+    w->state = WORKER_READY;
+    struct job *a = add(sync, JOB_BODY, 7, 1, &told[0], 30000, NULL);
+    assert_ptr_equal(job_take(w), a);
+    struct job *other = add(sync, JOB_LISTING, 8, 0, &told[1], 30000, NULL);
+    struct job *b = add(sync, JOB_BODY, 7, 2, &told[2], 30000, NULL);
+    other->since -= PATIENCE_MS;
+    assert_ptr_equal(job_take(w), b); /* the worker has only just come to mailbox 7 */
+    struct job *c = add(sync, JOB_BODY, 7, 3, &told[3], 30000, NULL);
+    w->turn -= PATIENCE_MS;
+    assert_null(job_take(w));
+    job_end(sync, a, SYNC_OK);
+    job_end(sync, b, SYNC_OK);
+    assert_ptr_equal(job_take(w), other);
+    assert_null(job_take(w));
+    job_end(sync, other, SYNC_OK);
+    assert_ptr_equal(job_take(w), c);
+    job_end(sync, c, SYNC_OK);
+    unmake(sync);
+}
+
+/* One that sleeps through its own pause must not be the one that keeps the time. */
+static void test_somebody_keeps_the_time(void **state)
+{
+    struct sync *sync = make();
+    struct told told[2] = {{0}};
+    sync->workers[0].next_attempt = clock_ms() + 5000;
+    sync->limiter_until = clock_ms() + 1000;
+    struct job *a = add(sync, JOB_BODY, 7, 1, &told[0], 30000, NULL);
+    assert_true(woken(&sync->workers[1]));
+    assert_ptr_equal(worker_offline_locked(sync), &sync->workers[1]);
+    sync->workers[1].state = WORKER_READY;
+    sync->workers[1].mailbox = 7;
+    sync->limiter_until = 0;
+    assert_ptr_equal(job_take(&sync->workers[1]), a);
+    struct job *b = add(sync, JOB_BODY, 8, 2, &told[1], 30000, NULL);
+    assert_true(woken(&sync->workers[0])); /* nobody has room: it will connect when it may */
+    job_end(sync, a, SYNC_OK);
+    assert_ptr_equal(job_take(&sync->workers[1]), b);
+    job_end(sync, b, SYNC_OK);
+    unmake(sync);
+}
+
+/* Who stands in a queue that moves has not been forgotten by the network. */
+static void test_a_queue_that_moves_is_progress(void **state)
+{
+    struct sync *sync = make();
+    struct told told[2] = {{0}};
+    sync->workers[0].state = WORKER_READY;
+    sync->workers[1].state = WORKER_STOPPED;
+    struct job *a = add(sync, JOB_LISTING, 7, 0, &told[0], 30000, NULL);
+    struct job *b = add(sync, JOB_BODY, 8, 2, &told[1], 30000, NULL);
+    assert_ptr_equal(job_take(&sync->workers[0]), b);
+    a->progress = b->progress = 0;
+    jobs_progress(&sync->workers[0]);
+    assert_true(a->progress > 0 && b->progress > 0);
+    job_end(sync, b, SYNC_OK);
+    assert_ptr_equal(job_take(&sync->workers[0]), a);
+    job_end(sync, a, SYNC_OK);
+    unmake(sync);
+}
+
 static void test_bodies_go_first(void **state)
 {
     struct sync *sync = make();
@@ -270,6 +337,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_idle_connection_with_the_mailbox),
         cmocka_unit_test(test_another_mailbox_waits_for_an_empty_pipeline),
+        cmocka_unit_test(test_nobody_starves),
+        cmocka_unit_test(test_somebody_keeps_the_time),
+        cmocka_unit_test(test_a_queue_that_moves_is_progress),
         cmocka_unit_test(test_bodies_go_first),
         cmocka_unit_test(test_outage_fails_at_once),
         cmocka_unit_test(test_backoff_longer_than_the_bound),
