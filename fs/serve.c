@@ -113,6 +113,7 @@ static int run_loop(struct fs *fs)
     return error < 0 ? -error : 0;
 }
 
+/* The handlers stand before the closer runs and until it is gone: its SIGTERM must find one. */
 int fs_serve(struct fs *fs)
 {
     struct dispositions old;
@@ -121,16 +122,16 @@ int fs_serve(struct fs *fs)
 
     fs->server = pthread_self();
     atomic_store(&fs->served, false);
-    error = pthread_create(&closer, NULL, closer_main, fs);
-    if (error != 0)
-        return error;
     atomic_store(&serving, fs);
     signals_take(&old);
-    error = run_loop(fs);
+    error = pthread_create(&closer, NULL, closer_main, fs);
+    if (error == 0) {
+        error = run_loop(fs);
+        atomic_store(&fs->served, true);
+        sem_post(&fs->leave);
+        pthread_join(closer, NULL);
+    }
     atomic_store(&serving, NULL);
-    atomic_store(&fs->served, true);
-    sem_post(&fs->leave);
-    pthread_join(closer, NULL);
     signals_give_back(&old);
     log_debug("service ended: %s", error == 0 ? "as asked" : strerror(error));
     return error;

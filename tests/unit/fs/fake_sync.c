@@ -343,6 +343,7 @@ static sync_ticket want(struct sync *sync, enum want want, int64_t id, sync_done
                                              .done = done,
                                              .ctx = ctx};
     }
+    sync->counts.asked += want == WANT_BODY;
     if (want != WANT_BODY && sync->listing == 0) {
         sync->listing = id;
         sync->listing_uid = 0;

@@ -37,6 +37,7 @@ struct fake_plan {
 void fake_behave(struct sync *sync, const struct fake_plan *plan);
 
 struct fake_counts {
+    unsigned asked;    /* requests for bodies */
     unsigned bodies;   /* fetches that ended */
     unsigned listings; /* asked for by want_listing and want_entries */
     unsigned detached;

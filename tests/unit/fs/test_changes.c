@@ -83,6 +83,18 @@ static void caller_start(struct caller *c, const char *path, bool directory)
     pthread_create(&c->thread, NULL, call, c);
 }
 
+/* Waits until a request for a body (or, else, for entries) has reached the server. */
+static void wait_until_asked(bool body, unsigned count)
+{
+    for (int i = 0; i < 4000; i++) {
+        struct fake_counts counts = fake_counts(m.sync);
+        if ((body ? counts.asked : counts.listings) >= count)
+            return;
+        usleep(5000);
+    }
+    fail_msg("nothing was asked");
+}
+
 /* Sends signals until the call is over. */
 static void caller_interrupt(struct caller *c)
 {
@@ -95,7 +107,7 @@ static void caller_interrupt(struct caller *c)
 
 static void waiting_open_is_interrupted(void **state)
 {
-    const struct fake_plan slow = {.body_delay_ms = 3000}, fast = {0};
+    const struct fake_plan slow = {.body_delay_ms = 5000}, fast = {0};
     static struct caller c;
     int64_t began;
 
@@ -103,7 +115,7 @@ static void waiting_open_is_interrupted(void **state)
     fake_add(m.sync, m.inbox, 1, 2, true);
     fake_behave(m.sync, &slow);
     caller_start(&c, mounted_path(&m, "Inbox/message-000001.eml"), false);
-    usleep(200000);
+    wait_until_asked(true, 1);
     began = clock_ms();
     caller_interrupt(&c);
     assert_int_equal(c.error, EINTR);
@@ -119,7 +131,7 @@ static void waiting_open_is_interrupted(void **state)
  * was told before. */
 static void body_that_came_alone(void **state)
 {
-    const struct fake_plan slow = {.body_delay_ms = 300};
+    const struct fake_plan slow = {.body_delay_ms = 700};
     static struct caller c;
     struct stat st;
 
@@ -133,7 +145,7 @@ static void body_that_came_alone(void **state)
         assert_int_equal(st.st_size, fake_estimate(uid));
         fake_behave(m.sync, &slow);
         caller_start(&c, mounted_path(&m, path), false);
-        usleep(50000);
+        wait_until_asked(true, uid);
         caller_interrupt(&c);
         assert_int_equal(c.error, EINTR);
         while (fake_counts(m.sync).bodies < uid)
@@ -155,7 +167,7 @@ static void waiting_readdir_is_interrupted(void **state)
     NEED_MOUNT();
     fake_behave(m.sync, &slow);
     caller_start(&c, mounted_path(&m, "Big"), true);
-    usleep(200000);
+    wait_until_asked(false, 1);
     began = clock_ms();
     caller_interrupt(&c);
     assert_int_equal(c.error, EINTR);
@@ -298,7 +310,7 @@ static void nobody_queues_behind_a_reader(void **state)
     fake_add(m.sync, m.big, 1, 20, false);
     assert_int_equal(stat(mounted_path(&m, "Big/message-000001.eml"), &first), 0);
     caller_start(&reader, mounted_path(&m, "Big"), true);
-    usleep(300000);
+    wait_until_asked(false, 1);
     fake_gone(m.sync, m.big, 1);
     usleep(100000);
     began = clock_ms();
@@ -342,7 +354,8 @@ static void leaves_at_once(void **state)
     fake_behave(m.sync, &slow);
     caller_start(&opener, mounted_path(&m, "Inbox/message-000002.eml"), false);
     caller_start(&lister, mounted_path(&m, "Big"), true);
-    usleep(200000);
+    wait_until_asked(true, 1);
+    wait_until_asked(false, 1);
     began = clock_ms();
     mounted_leave(&m);
     pthread_join(opener.thread, NULL);
@@ -374,6 +387,15 @@ static void signal_leaves(void **state)
     close(fd);
     assert_int_equal(stat(m.mount, &st), 0);
     assert_int_not_equal(st.st_ino, 1);
+}
+
+/* fs_exit may come before the service has begun. */
+static void leaves_while_it_starts(void **state)
+{
+    NEED_MOUNT();
+    for (int i = 0; i < 15; i++)
+        mounted_again(&m);
+    assert_int_equal(mounted_count(m.mount), 4);
 }
 
 static void unmount_from_outside(void **state)
@@ -428,6 +450,7 @@ int main(void)
         CASE(remount_keeps_numbers),
         CASE(leaves_at_once),
         CASE(signal_leaves),
+        CASE(leaves_while_it_starts),
         CASE(unmount_from_outside),
         CASE(bad_mounts_explain),
 #undef CASE
