@@ -5,6 +5,7 @@
  * The unique indexes decide: a row that INSERT OR IGNORE left out was known (same UID), or its name
  * is taken. That spares two lookups a message, which is most of what a first listing costs.
  */
+#include "base/clock.h"
 #include "cache/internal.h"
 #include "cache/statements.h"
 
@@ -21,6 +22,7 @@ struct add_job {
     struct changes changes;
 
     uint64_t directory; /* the mailbox's inode */
+    bool first;         /* the mailbox is being listed for the first time */
     int64_t added;
 };
 
@@ -90,6 +92,7 @@ static enum cache_error find_directory(struct add_job *add, struct db *index)
     if (error == CACHE_OK && (row.uidvalidity == 0 || row.uidvalidity != add->uidvalidity))
         error = CACHE_ERR_STALE;
     add->directory = row.ino;
+    add->first = !row.listed;
     cache_mailbox_free(&row);
     return error;
 }
@@ -103,8 +106,11 @@ static enum cache_error run_add(struct writer *writer, struct job *job)
         error = find_directory(add, index);
     for (size_t i = 0; error == CACHE_OK && i < add->count; i++)
         error = add_message(add, index, &add->messages[i]);
+    /* Learning what is there changes nothing: a first listing leaves the directory's times alone,
+     * or tar would find that the directory changed while it was read. */
     if (error == CACHE_OK && add->added > 0)
-        error = directory_count(index, add->directory, 0, add->added);
+        error =
+            directory_count(index, add->directory, 0, add->added, add->first ? 0 : clock_wall());
     if (error == CACHE_OK && (add->through_uid != 0 || add->complete))
         error = db_run(index, INDEX_MAILBOX_LISTED,
                        DB_VALUES(DB_INT(add->mailbox), DB_INT(add->complete ? 1 : 0),

@@ -99,9 +99,9 @@ enum cache_error removal_message(struct writer *writer, struct db *index, int64_
 /* Removes up to `max` messages of a mailbox; *more: there are others. */
 enum cache_error removal_some(struct writer *writer, int64_t mailbox, size_t max, bool *more,
                               struct changes *changes);
-/* Counts entries of a directory up or down; its times move. */
+/* Counts entries of a directory up or down; its times move to `when` (seconds; 0: they stay). */
 enum cache_error directory_count(struct db *index, uint64_t ino, int64_t directories,
-                                 int64_t messages);
+                                 int64_t messages, int64_t when);
 /* On the caller's thread: drops the messages of a mailbox in steps of REMOVAL_STEP. */
 enum { REMOVAL_STEP = 1000 };
 

@@ -10,11 +10,10 @@
 #include "cache/statements.h"
 
 enum cache_error directory_count(struct db *index, uint64_t ino, int64_t directories,
-                                 int64_t messages)
+                                 int64_t messages, int64_t when)
 {
-    return db_run(
-        index, INDEX_DIRECTORY_COUNT,
-        DB_VALUES(DB_INT(ino), DB_INT(directories), DB_INT(messages), DB_INT(clock_wall())));
+    return db_run(index, INDEX_DIRECTORY_COUNT,
+                  DB_VALUES(DB_INT(ino), DB_INT(directories), DB_INT(messages), DB_INT(when)));
 }
 
 enum cache_error removal_message(struct writer *writer, struct db *index, int64_t mailbox,
@@ -62,7 +61,7 @@ enum cache_error removal_some(struct writer *writer, int64_t mailbox, size_t max
             error = first_uid(index, mailbox, &uid);
     }
     if (error == CACHE_OK && removed > 0) /* all of them stand in the mailbox's own directory */
-        error = directory_count(index, inode.parent, 0, -(int64_t)removed);
+        error = directory_count(index, inode.parent, 0, -(int64_t)removed, clock_wall());
     *more = uid != 0;
     return error;
 }
@@ -94,7 +93,7 @@ static enum cache_error run_gone(struct writer *writer, struct job *job)
         error = error == CACHE_ERR_ABSENT ? CACHE_OK : error;
     }
     if (error == CACHE_OK && removed > 0)
-        error = directory_count(index, gone->changes.list[0].parent, 0, -removed);
+        error = directory_count(index, gone->changes.list[0].parent, 0, -removed, clock_wall());
     return error;
 }
 

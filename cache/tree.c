@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "cache/internal.h"
 #include "cache/statements.h"
@@ -111,7 +112,7 @@ static enum cache_error remove_mailbox(struct tree_job *tree, struct writer *wri
     if (error == CACHE_OK)
         error = changes_add(&tree->changes, &inode, true);
     if (error == CACHE_OK)
-        error = directory_count(index, inode.parent, -1, 0);
+        error = directory_count(index, inode.parent, -1, 0, clock_wall());
     if (error == CACHE_OK)
         error = db_run(index, INDEX_INODE_DELETE, DB_VALUES(DB_INT(inode.ino)));
     if (error == CACHE_OK || error == CACHE_ERR_ABSENT)
@@ -186,9 +187,9 @@ static enum cache_error add_mailbox(struct tree_job *tree, struct db *index,
     if (error == CACHE_OK)
         error = db_run(index, INDEX_MAILBOX_INO, DB_VALUES(DB_INT(mailbox), DB_INT(inode.ino)));
     if (error == CACHE_OK)
-        error = directory_count(index, inode.ino, 0, 0);
+        error = directory_count(index, inode.ino, 0, 0, clock_wall());
     if (error == CACHE_OK)
-        error = directory_count(index, parent, 1, 0);
+        error = directory_count(index, parent, 1, 0, clock_wall());
     return error != CACHE_OK ? error : changes_add(&tree->changes, &inode, false);
 }
 
@@ -204,9 +205,9 @@ static enum cache_error move_directory(struct tree_job *tree, struct db *index,
         error = db_run(index, INDEX_INODE_MOVE,
                        DB_VALUES(DB_INT(inode->ino), DB_INT(parent), DB_TEXT(moved.name)));
     if (error == CACHE_OK)
-        error = directory_count(index, inode->parent, -1, 0);
+        error = directory_count(index, inode->parent, -1, 0, clock_wall());
     if (error == CACHE_OK)
-        error = directory_count(index, parent, 1, 0);
+        error = directory_count(index, parent, 1, 0, clock_wall());
     if (error == CACHE_OK)
         error = changes_add(&tree->changes, inode, true);
     return error != CACHE_OK ? error : changes_add(&tree->changes, &moved, false);

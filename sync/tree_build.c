@@ -211,8 +211,7 @@ static void entry_of(struct tree_entries *entries, struct tree_name *names, size
     free(key.name);
     enum cache_role role = role_of(n->attributes, shown, parent == NULL);
     if (n->malformed)
-        log_warn("the mailbox \"%.200s\" has a name that the server cannot be asked for; it is "
-                 "shown empty",
+        log_warn("the server garbled the mailbox name \"%.200s\"; it may refuse to open it",
                  n->name);
     entries->items[entries->count++] = (struct cache_tree_entry){
         .name = n->name,
@@ -220,7 +219,7 @@ static void entry_of(struct tree_entries *entries, struct tree_name *names, size
         .shown = shown,
         .delimiter = n->delimiter,
         .role = role,
-        .selectable = (n->attributes & IMAP_LIST_NOSELECT) == 0 && !n->malformed,
+        .selectable = (n->attributes & IMAP_LIST_NOSELECT) == 0,
         .subscribed = n->subscribed && !n->implied,
     };
 }
