@@ -60,7 +60,9 @@ static void store(struct listing *listing, uint32_t through, bool complete)
     uint64_t before = listing->last_ino;
     enum cache_error error = rows_store(listing->rows, w->sync, listing->job->mailbox,
                                         listing->uidvalidity, through, complete, landed, listing);
-    if (error != CACHE_OK)
+    if (error == CACHE_ERR_STALE) /* another connection met a new UIDVALIDITY: start over */
+        fail(listing, IMAP_ERR_UNAVAILABLE, SYNC_ERR_UNREACHABLE);
+    else if (error != CACHE_OK)
         fail(listing, IMAP_OK, sync_error_of_cache(error));
     else if (listing->last_ino > before)
         job_landed(w->sync, listing->job, listing->last_ino);
@@ -168,6 +170,9 @@ static uint32_t window_end(uint32_t from, uint32_t width)
 
 static void windows_fill(struct listing *listing)
 {
+    if (listing->pending < WINDOWS_AHEAD && listing->next <= listing->end &&
+        limiter_holds(listing->worker->sync))
+        fail(listing, IMAP_ERR_THROTTLED, SYNC_ERR_THROTTLED); /* it goes on from `known` later */
     while (!listing->failed && listing->pending < WINDOWS_AHEAD && listing->next <= listing->end) {
         uint32_t to =
             listing->end == UINT32_MAX ? UINT32_MAX : window_end(listing->next, listing->width);

@@ -70,30 +70,42 @@ static struct flags_age *age_of_locked(struct sync *sync, int64_t mailbox)
     return &flags[sync->flags_count++];
 }
 
-/* Whether the flags are old; says at the same time that they are being asked for. */
-static bool flags_old(struct sync *sync, int64_t mailbox, bool just_listed)
+static bool flags_old(struct sync *sync, int64_t mailbox)
 {
     int64_t now = clock_ms();
     pthread_mutex_lock(&sync->lock);
-    struct flags_age *age = age_of_locked(sync, mailbox);
-    bool old =
-        !just_listed && (age == NULL || age->at == INT64_MIN || now - age->at > FLAGS_FRESH_MS);
-    if (age != NULL && (old || just_listed))
-        age->at = now;
+    const struct flags_age *age = age_of_locked(sync, mailbox);
+    bool old = age == NULL || age->at == INT64_MIN || now - age->at > FLAGS_FRESH_MS;
     pthread_mutex_unlock(&sync->lock);
     return old;
+}
+
+/* All flags of the mailbox have been read just now. */
+static void flags_read(struct sync *sync, int64_t mailbox)
+{
+    pthread_mutex_lock(&sync->lock);
+    struct flags_age *age = age_of_locked(sync, mailbox);
+    if (age != NULL)
+        age->at = clock_ms();
+    pthread_mutex_unlock(&sync->lock);
 }
 
 bool refresh_due(struct listing *listing)
 {
     struct sync *sync = listing->worker->sync;
-    bool old = flags_old(sync, listing->job->mailbox, !listing->was_listed);
-    if (!listing->was_listed || listing->known == 0)
-        return false;
     uint64_t directories, messages;
     if (cache_inode_count(sync->cache, listing->ino, &directories, &messages) != CACHE_OK)
         return false;
-    return old || messages != listing->exists;
+    if (!listing->was_listed) {
+        flags_read(sync, listing->job->mailbox);
+        if (messages < listing->exists && !listing->worker->stirred)
+            log_warn("the server has %u messages in a mailbox and named %llu of them",
+                     listing->exists, (unsigned long long)messages);
+        return false;
+    }
+    if (listing->known == 0)
+        return false;
+    return messages != listing->exists || flags_old(sync, listing->job->mailbox);
 }
 
 /* ---- windows, one after the other ---- */
@@ -200,8 +212,10 @@ static void check_done(void *ctx, const struct imap_completion *completion)
         error = store_flags(listing);
     rows_clear(rows);
     bool last = listing->check_end >= listing->known;
-    if (error == CACHE_OK && last && !listing->failed)
+    if (error == CACHE_OK && last && !listing->failed) {
         error = store_gone(listing);
+        flags_read(listing->worker->sync, listing->job->mailbox);
+    }
     if (error != CACHE_OK || last || listing->failed) {
         end_check(listing, error);
         return;
@@ -231,6 +245,10 @@ static enum cache_error set_window(struct listing *listing)
 static void next_window(struct listing *listing)
 {
     char set[32];
+    if (limiter_holds(listing->worker->sync)) {
+        listing_end(listing->job, IMAP_ERR_THROTTLED);
+        return;
+    }
     enum cache_error window = set_window(listing);
     if (window != CACHE_OK) {
         end_check(listing, window);

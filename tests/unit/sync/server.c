@@ -187,7 +187,6 @@ static bool examine(struct session *s, const char *tag, const char *command)
     const char *name = command + 8;
     atomic_fetch_add(&s->server->examines, 1);
     snprintf(s->mailbox, sizeof s->mailbox, "%s", name);
-    s->selecting++;
     return session_examined(s, tag);
 }
 

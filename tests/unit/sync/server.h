@@ -26,8 +26,8 @@ struct session {
     bool used, over;
     unsigned number; /* of this server's connections, from 1 */
     bool signed_in;
-    unsigned selecting; /* EXAMINEs so far */
-    char mailbox[64];   /* examined; "": none */
+    bool mute;        /* a hook's own */
+    char mailbox[64]; /* examined; "": none */
     char in[SERVER_LINE_MAX];
     size_t in_len;
 };

@@ -83,7 +83,7 @@ static void test_odd_names(void **state)
         {{{"Entw&APw-rfe", '/', 0, false, false}},                                       1, "Entw\u00fcrfe;"         },
         {{{"bad &!! name", '/', 0, false, false}},                                       1, "bad &!! name;"          },
         {{{"a&ACI-b", '/', 0, false, false}},                                            1, "a\"b;"                  },
-        {{{"tab\there", '/', 0, false, true}},                                           1, "tab\ufffdhere;"       },
+        {{{"tab\there", '/', 0, false, true}},                                           1, "tab\ufffdhere;"         },
         {{{"flat/name", 0, 0, false, false}},                                            1, "flat\u2215name;"        },
         {{{"a", '/', 0, false, false}, {"a", '/', IMAP_LIST_NOSELECT, false, false}},    2, "a;"                     },
         {{{"Trash", '/', 0, false, false}, {"Bin", '/', IMAP_LIST_TRASH, false, false}},
