@@ -7,7 +7,9 @@ import subprocess
 
 import pytest
 
-from .support import sample
+from .support import mailboxes, sample
+from .support.mount import Mount, join_options, wait_for
+from .support.servers import connect
 from .test_faults import everything_right, in_time
 
 
@@ -36,16 +38,14 @@ def test_offline(filled, outlook, outlook_options, mounted):
         for path in read:
             in_time(mount.error_of(path), 0, bound=2)
         in_time(mount.error_of(files["Archive", 1]), errno.ENETUNREACH)
-        assert mount.run("grep", "-r", "needle", "Inbox", cwd=mount.path).returncode == 0
+        assert mount.run("grep", "needle", *read, cwd=mount.path).returncode == 0
         assert "warn" in mount.log().lower()
         outlook.up()
-        from .support.mount import wait_for
         wait_for(lambda: mount.error_of(files["Archive", 1])[0] == 0, 20, "the server being back")
         everything_right(mount, filled)
 
 
 def test_no_server_and_no_cache(outlook, outlook_options, binary, home):
-    from .support.mount import join_options
     outlook.down()
     answer = subprocess.run([binary, "mount", "test", home.mountpoint, "-f", "-o",
                              join_options({**outlook_options, "cache_dir": home.cache})], env=home.env,
@@ -128,8 +128,6 @@ def test_second_reading_costs_no_fetch(filled, outlook, outlook_options, mounted
 
 def test_another_host_sets_the_cache_aside(load, filled, dovecot_options, mounted, home, dovecot):
     """The cache belongs to a user and a host: another account's mail is never shown."""
-    from .support import mailboxes
-    from .support.servers import connect
     with mounted(dovecot_options) as mount:
         everything_right(mount, filled)
     other = f"other-{os.getpid()}@example.org"
@@ -152,7 +150,6 @@ def test_new_mail_after_a_remount(load, truth, filled, options, mounted):
 
 def test_killed_and_mounted_again(filled, options, mounted, binary, home):
     """SIGKILL of the daemon leaves a cache that the next mount takes, and no stale mount in its way."""
-    from .support.mount import Mount
     mount = Mount(binary, home, "test", {**options}).start()
     everything_right(mount, filled)
     files = mount.files()

@@ -33,10 +33,19 @@ def wait_for(condition, seconds=10, what="the condition"):
         time.sleep(0.02)
 
 
-def is_mounted(path):
-    wanted = str(path)
+def mounted_device(path):
+    """The minor device number of what is mounted on a path, topmost; None when nothing is."""
+    wanted, found = str(path), None
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
-        return any(line.split(" ")[4].encode().decode("unicode_escape") == wanted for line in table)
+        for line in table:
+            words = line.split(" ")
+            if words[4].encode().decode("unicode_escape") == wanted:
+                found = int(words[2].split(":")[1])
+    return found
+
+
+def is_mounted(path):
+    return mounted_device(path) is not None
 
 
 def join_options(options):
@@ -110,7 +119,9 @@ class Mount:
             raise RuntimeError(f"mount ended with {self.process.returncode}: {self.log()}")
         if not is_mounted(self.path):
             return False
-        return self.run("stat", str(self.path), seconds=10).returncode == 0
+        # A dead mount that is just going away must not be taken for ours, and the kernel answers stat
+        # for it from its own memory: so the program has to say that it is mounted, and statfs goes to it.
+        return "is mounted at" in self.log() and self.run("stat", "-f", str(self.path), seconds=10).returncode == 0
 
     def stop(self, check=True):
         """Unmounts by `outlookfs umount`; the exit code of the foreground process must be 0."""
@@ -148,11 +159,9 @@ class Mount:
 
     def abort(self):
         """Cuts the kernel's connection to the daemon, so that nobody waits on it (needs root)."""
-        for line in open("/proc/self/mountinfo"):
-            words = line.split(" ")
-            if words[4] == str(self.path):
-                with contextlib.suppress(OSError):
-                    pathlib.Path(f"/sys/fs/fuse/connections/{words[2].split(':')[1]}/abort").write_text("1")
+        device = mounted_device(self.path)
+        with contextlib.suppress(OSError):
+            pathlib.Path(f"/sys/fs/fuse/connections/{device}/abort").write_text("1")
 
     # --- looking ---
 
