@@ -19,39 +19,37 @@ struct wish {
     bool urgent;
 };
 
-static struct job *job_for_locked(struct sync *sync, const struct wish *wish, bool *made)
+/* The job that does it already, or a new one; NULL without memory. */
+static struct job *job_for_locked(struct sync *sync, const struct wish *wish)
 {
     int64_t id = wish->kind == JOB_BODY ? wish->message : wish->mailbox;
     struct job *job = job_find_locked(sync, wish->kind, id);
-    *made = job == NULL;
-    if (job == NULL)
-        job = job_new_locked(sync, wish->kind, wish->mailbox, wish->message);
-    if (job == NULL)
-        return NULL;
-    if (*made) {
+    if (job == NULL &&
+        (job = job_new_locked(sync, wish->kind, wish->mailbox, wish->message)) != NULL) {
         job->uid = wish->uid;
         job->uidvalidity = wish->uidvalidity;
         job->size = wish->size;
     }
-    job->urgent |= wish->urgent;
+    if (job != NULL)
+        job->urgent |= wish->urgent;
     return job;
 }
 
-/* The whole of a request; the waiter may be told before this returns. */
+/* The whole of a request; `waiter` may be NULL, and may be told before this returns. */
 static sync_ticket want(struct sync *sync, const struct wish *wish, const struct waiter *waiter)
 {
-    bool made;
     enum sync_error why = SYNC_OK;
     struct waiter *told = NULL;
     sync_ticket ticket = 0;
     pthread_mutex_lock(&sync->lock);
-    struct job *job = job_for_locked(sync, wish, &made);
-    if (job != NULL && waiter != NULL)
-        ticket = waiter_add_locked(sync, job, waiter);
-    if (job != NULL && job->state == JOB_PENDING && ticket == 0 && waiter != NULL && made)
-        job_free_locked(sync, job);
-    else if (job != NULL && job->state == JOB_PENDING)
-        told = job_dispatch_locked(sync, job, &why);
+    struct job *job = job_for_locked(sync, wish);
+    if (job != NULL) {
+        if (waiter != NULL)
+            ticket = waiter_add_locked(sync, job, waiter);
+        /* A new job that nobody could be hung on does no harm: it is done, or dropped. */
+        if (job->state == JOB_PENDING)
+            told = job_dispatch_locked(sync, job, &why);
+    }
     pthread_mutex_unlock(&sync->lock);
     waiters_tell(told, why);
     return ticket;
