@@ -124,12 +124,15 @@ static bool threads_start(struct sync *sync)
         struct worker *w = &sync->workers[i];
         w->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         w->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        w->state = WORKER_OFFLINE;
-        if (w->wake_fd < 0 || w->cancel_fd < 0 ||
-            pthread_create(&w->thread, NULL, worker_main, w) != 0) {
-            w->state = WORKER_STOPPED;
+        if (w->wake_fd < 0 || w->cancel_fd < 0)
             return false;
-        }
+        w->state = WORKER_OFFLINE;
+    }
+    /* From here on the lock guards the states. */
+    for (unsigned i = 0; i < sync->worker_count; i++) {
+        struct worker *w = &sync->workers[i];
+        if (pthread_create(&w->thread, NULL, worker_main, w) != 0)
+            return false;
         w->started = true;
     }
     return true;

@@ -203,7 +203,7 @@ static void test_cut_body(void **state)
 }
 
 /* A sign-in that is cut at any byte is one error, and the mount that fails leaves nothing. */
-static long sign_in_left;
+static atomic_long sign_in_left;
 
 static bool cut_sign_in(struct session *s, const char *tag, const char *command)
 {
@@ -221,9 +221,10 @@ static bool cut_sign_in(struct session *s, const char *tag, const char *command)
             snprintf(text, sizeof text, "%.*s%s%s", (int)(hole - replies[i][1]), replies[i][1], tag,
                      hole + 2);
     }
-    long len = (long)strlen(text), send = len < sign_in_left ? len : sign_in_left;
+    long len = (long)strlen(text), left = atomic_load(&sign_in_left);
+    long send = len < left ? len : left;
     session_write(s, text, (size_t)send);
-    sign_in_left -= send;
+    atomic_fetch_sub(&sign_in_left, send);
     if (send < len)
         session_hang_up(s);
     return true;
@@ -236,7 +237,7 @@ static void test_cut_sign_in(void **state)
         struct rig rig;
         rig_init(&rig, few, 0);
         rig.connections = 1;
-        sign_in_left = at;
+        atomic_store(&sign_in_left, at);
         atomic_store(&rig.server.hook, cut_sign_in);
         enum sync_error error = rig_start(&rig);
         good = error == SYNC_OK;
