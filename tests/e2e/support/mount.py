@@ -219,10 +219,10 @@ class Mount:
         assert answer.returncode == 0, answer.stderr.decode(errors="replace")
         return json.loads(answer.stdout)
 
-    def files(self):
+    def files(self, how="stat"):
         """{(shown mailbox, uid): relative path} by the extended attributes."""
         found = {}
-        for path, entry in self.reader("stat").items():
+        for path, entry in self.reader(how).items():
             if entry["kind"] == "file":
                 key = (os.path.dirname(path), int(entry["uid"]))
                 assert key not in found, f"{path} and {found[key]} are both {key}"

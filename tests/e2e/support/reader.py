@@ -1,10 +1,10 @@
 """Run as a child: reads a tree in one way and prints what it found as JSON.
 
-    python3 -m tests.e2e.support.reader read|mmap|pread|stat TREE [PATH...]
+    python3 -m tests.e2e.support.reader read|mmap|pread|stat|stat-what-opens TREE [PATH...]
 
 read, mmap, pread: {path: {"sha256", "size" (fstat while open), "error"}}; stat: {path: {"kind", "ino",
 "size", "mode", "mtime", "uid", "uidvalidity", "flags", "error"}}. Paths are relative, bytes kept by
-surrogateescape.
+surrogateescape. A directory that cannot be listed ends it, but for stat-what-opens, which leaves it out.
 """
 import hashlib
 import json
@@ -16,10 +16,11 @@ import sys
 ATTRIBUTES = ("uid", "uidvalidity", "flags", "mailbox")
 
 
-def walk(tree):
+def walk(tree, lenient=False):
     """Every path below; the error of a directory that cannot be listed goes up."""
     def fail(error):
-        raise error
+        if not lenient:
+            raise error
     for folder, directories, files in os.walk(tree, onerror=fail):
         for name in directories + files:
             yield os.path.relpath(os.path.join(folder, name), tree)
@@ -79,8 +80,8 @@ def describe(path):
 def main():
     how, tree, *paths = sys.argv[1:]
     result = {}
-    if how == "stat":
-        for path in paths or walk(tree):
+    if how.startswith("stat"):
+        for path in paths or walk(tree, lenient=how != "stat"):
             result[path] = describe(os.path.join(tree, path))
     else:
         way = {"read": by_read, "mmap": by_mmap, "pread": by_pread}[how]
