@@ -94,8 +94,7 @@ def test_grep_finds_the_last_byte(load, mounted, outlook, outlook_options, skew)
         subprocess.run(["rm", "-rf", str(mount.home.cache)], check=True)
 
 
-# A directory's time moves with its first listing, which the first rsync is: from then on it rests.
-LISTED_THEN_QUIET = "rsync -a ./ \"$OUT/\" && rsync -a ./ \"$OUT/\" && rsync -ain ./ \"$OUT/\" | (! grep .)"
+LISTED_THEN_QUIET = "rsync -a ./ \"$OUT/\" && rsync -ain ./ \"$OUT/\" | (! grep .)"
 
 
 @pytest.mark.parametrize("command", [
@@ -148,7 +147,7 @@ def test_a_big_attachment(load, truth, mounted, options):
         for how in ("read", "mmap"):
             got = mount.reader(how)
             assert [g["sha256"] for g in got.values()] == [e.sha256 for e in held["Big"].values()]
-        assert mount.memory() < 120 << 20
+        assert mount.sanitized() or mount.memory() < 40 << 20
 
 
 def test_reading_never_asks_for_more_than_a_peek(load, mounted, outlook, outlook_options):

@@ -173,6 +173,10 @@ class Mount:
         found = REPORTS.search(text)
         assert not found, text[max(0, found.start() - 200):found.start() + 6000]
 
+    def sanitized(self):
+        """Whether the program is built with a sanitizer, whose memory is not the program's."""
+        return "libasan" in (maps := pathlib.Path(f"/proc/{self.process.pid}/maps").read_text()) or "libtsan" in maps
+
     def memory(self):
         """Resident memory of the daemon in bytes."""
         text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
