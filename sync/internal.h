@@ -93,6 +93,7 @@ struct worker {
     /* Protected by sync->lock: */
     enum worker_state state;
     int64_t next_attempt; /* clock_ms */
+    bool called;          /* to connect, as soon as it may: a job has nobody else */
     unsigned failures;    /* connects that failed in a row */
     int64_t mailbox;      /* selected, or being selected; 0: none */
     int64_t turn;         /* clock_ms since when */
@@ -199,8 +200,7 @@ void jobs_progress(struct worker *worker);
  * entries. */
 void job_landed(struct sync *sync, struct job *job, uint64_t last_ino);
 void worker_wake(struct worker *worker);
-/* Of the workers without a connection, the one that connects next: it alone keeps the time for
- * jobs that have to wait. NULL: all have one. */
+/* Of the workers without a connection, the one that connects next. NULL: all have one. */
 struct worker *worker_offline_locked(struct sync *sync);
 
 /* Sends jobs that wait on their way again: some worker's state has changed. */

@@ -258,8 +258,10 @@ struct waiter *job_dispatch_locked(struct sync *sync, struct job *job, enum sync
         if (rank(worker, job, now) < (best == NULL ? INT32_MAX : rank(best, job, now)))
             best = worker;
     }
-    if (best != NULL)
+    if (best != NULL) {
+        best->called |= best->state == WORKER_OFFLINE;
         worker_wake(best);
+    }
     return told;
 }
 

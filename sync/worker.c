@@ -230,6 +230,7 @@ static void set_state(struct worker *w, enum worker_state state)
 {
     pthread_mutex_lock(&w->sync->lock);
     w->state = state;
+    w->called = false;
     w->mailbox = 0;
     pthread_mutex_unlock(&w->sync->lock);
     w->examined = 0;
@@ -278,8 +279,10 @@ static bool may_connect(struct worker *w)
 {
     pthread_mutex_lock(&w->sync->lock);
     bool may = !w->sync->stopping;
-    if (may)
+    if (may) {
         w->state = WORKER_CONNECTING;
+        w->called = false;
+    }
     pthread_mutex_unlock(&w->sync->lock);
     return may;
 }
@@ -329,18 +332,20 @@ static int plan(struct worker *w, bool *stopping, bool *wanted)
     int64_t now = clock_ms(), from = now;
     pthread_mutex_lock(&sync->lock);
     *stopping = sync->stopping;
-    bool pending = false, first = worker_offline_locked(sync) == w;
+    bool pending = false;
     for (struct job *job = sync->jobs; job != NULL; job = job->next)
         pending |= job->state == JOB_PENDING;
     if (sync->limiter_until > from)
         from = sync->limiter_until;
     if (w->connection == NULL && w->next_attempt > from)
         from = w->next_attempt;
+    w->called &= pending;
+    bool mine = pending && (w->connection != NULL || w->called);
     pthread_mutex_unlock(&sync->lock);
-    *wanted = pending && from <= now;
-    /* Of the workers without a connection one alone wakes by the clock, lest all connect at once.
-     */
-    bool timed = pending && from > now && (w->connection != NULL || first);
+    *wanted = mine && from <= now;
+    /* Of the workers without a connection only who was called wakes by the clock, lest all connect
+     * at once. */
+    bool timed = mine && from > now;
     return timed ? clock_until(from) + 1 : -1;
 }
 
