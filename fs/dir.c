@@ -122,8 +122,7 @@ static enum cache_error fill(struct filler *f)
 
 /* What the mailbox row says of a directory. */
 struct standing {
-    bool online; /* a mailbox that can be listed */
-    bool listed;
+    bool listed; /* or has nothing to list: the root, and levels without messages */
     bool large;
 };
 
@@ -138,7 +137,6 @@ static enum cache_error get_standing(struct fs *fs, int64_t mailbox, struct stan
     error = cache_mailbox_get(fs->cache, mailbox, &row);
     if (error != CACHE_OK)
         return error;
-    standing->online = row.selectable;
     standing->listed = row.listed || !row.selectable;
     standing->large = row.messages > FS_PLUS_MAX;
     cache_mailbox_free(&row);
@@ -301,7 +299,7 @@ void fs_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         fuse_reply_err(req, error);
         return;
     }
-    if (!standing.online || !standing.listed) {
+    if (!standing.listed) {
         reply_opendir(fs, req, fi, &inode, standing.listed);
         return;
     }

@@ -63,7 +63,9 @@ static unsigned flag_bit(const char *word, size_t len)
 
 static void note_permanent(struct imap_selected *s, struct imap_span text)
 {
-    char *copy = strndup(text.data != NULL ? text.data : "", text.len);
+    if (text.data == NULL)
+        text = (struct imap_span){"", 0};
+    char *copy = strndup(text.data, text.len);
     if (copy == NULL)
         return;
     free(s->permanent_keywords);

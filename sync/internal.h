@@ -148,9 +148,10 @@ struct sync {
     struct job *jobs; /* pending and taken; newest last */
     sync_ticket last_ticket;
     struct outage outage;
-    int64_t limiter_until;   /* clock_ms: nothing is sent before (the server's back-off) */
-    bool tree_known;         /* LIST succeeded in this process */
-    int64_t last_contact;    /* wall clock of the last successful sign-in; 0: none yet */
+    int64_t limiter_until; /* clock_ms: nothing is sent before (the server's back-off) */
+    int64_t tree_checked; /* clock_ms of the last LIST in this process; 0: none yet, or it is out of
+                             date */
+    int64_t last_contact; /* wall clock of the last successful sign-in; 0: none yet */
     struct flags_age *flags; /* when each mailbox's flags were last asked for */
     size_t flags_count;
 };
@@ -200,6 +201,8 @@ void jobs_progress(struct worker *worker);
  * entries. */
 void job_landed(struct sync *sync, struct job *job, uint64_t last_ino);
 void worker_wake(struct worker *worker);
+/* Sees that the tree is asked for, by a job that nobody waits for. */
+void tree_wanted_locked(struct sync *sync);
 /* Of the workers without a connection, the one that connects next. NULL: all have one. */
 struct worker *worker_offline_locked(struct sync *sync);
 

@@ -51,6 +51,13 @@ struct job *job_new_locked(struct sync *sync, enum job_kind kind, int64_t mailbo
     return job;
 }
 
+void tree_wanted_locked(struct sync *sync)
+{
+    if (job_find_locked(sync, JOB_TREE, 0) == NULL)
+        (void)!job_new_locked(sync, JOB_TREE, 0,
+                              0); /* without memory: the next who doubts it asks */
+}
+
 static void unlink_locked(struct sync *sync, struct job *job)
 {
     if (job->state == JOB_FINISHED)
@@ -100,8 +107,9 @@ void waiters_tell(struct waiter *waiters, enum sync_error error)
     while (waiters != NULL) {
         struct waiter *waiter = waiters;
         waiters = waiter->next;
-        /* Who waits for a refresh can do with what the cache has. */
-        waiter->done(waiter->ctx, waiter->at_bound == SYNC_OK ? SYNC_OK : error);
+        /* Who waits for a refresh can do with what the cache has, unless the mailbox is gone. */
+        bool content = waiter->at_bound == SYNC_OK && error != SYNC_ERR_GONE;
+        waiter->done(waiter->ctx, content ? SYNC_OK : error);
         free(waiter);
     }
 }

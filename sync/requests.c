@@ -106,15 +106,35 @@ static sync_ticket at_once(sync_done_fn *done, void *ctx, enum sync_error error)
     return 0;
 }
 
+/* Who looks at a directory that holds no messages wants to see the mailboxes in it. */
+static sync_ticket want_tree(struct sync *sync, sync_done_fn *done, void *ctx)
+{
+    const struct wish wish = {.kind = JOB_TREE};
+    const struct waiter waiter = {
+        .done = done, .ctx = ctx, .bound_ms = REFRESH_GRACE_MS, .at_bound = SYNC_OK};
+    pthread_mutex_lock(&sync->lock);
+    bool fresh = sync->tree_checked != 0 && clock_ms() - sync->tree_checked < FRESH_MS;
+    pthread_mutex_unlock(&sync->lock);
+    if (fresh)
+        return at_once(done, ctx, SYNC_OK);
+    if (!offline(sync))
+        return want(sync, &wish, &waiter);
+    want(sync, &wish, NULL);
+    return at_once(done, ctx, SYNC_OK);
+}
+
 sync_ticket sync_want_listing(struct sync *sync, int64_t mailbox, sync_done_fn *done, void *ctx)
 {
+    if (mailbox == 0)
+        return want_tree(sync, done, ctx);
     struct cache_mailbox row = {0};
     enum cache_error error = cache_mailbox_get(sync->cache, mailbox, &row);
     bool fresh = row.listed && row.checked_ms != 0 && clock_ms() - row.checked_ms < FRESH_MS;
-    bool settled = error != CACHE_OK || !row.selectable || fresh;
-    bool listed = row.listed;
+    bool listed = row.listed, level = error == CACHE_OK && !row.selectable;
     cache_mailbox_free(&row);
-    if (settled)
+    if (level)
+        return want_tree(sync, done, ctx);
+    if (error != CACHE_OK || fresh)
         return at_once(done, ctx, sync_error_of_cache(error));
     struct wish wish = {.kind = JOB_LISTING, .mailbox = mailbox, .urgent = !listed};
     if (listed && offline(sync)) {

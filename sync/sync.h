@@ -99,10 +99,10 @@ typedef void sync_done_fn(void *ctx, enum sync_error error);
 sync_ticket sync_want_body(struct sync *sync, int64_t message, sync_done_fn *done, void *ctx);
 
 /*
- * Asks that the listing of `mailbox` be good enough to read from: at once (done is called from
- * within, and 0 is returned) when it is whole and fresh, or the network cannot be had; otherwise
- * when it is. While a first listing runs, entries show in the cache as they land: sync_want_entries
- * waits for more.
+ * Asks that the listing of `mailbox` (0, or one without messages: the tree) be good enough to read
+ * from: at once (done is called from within, and 0 is returned) when it is whole and fresh, or the
+ * network cannot be had; otherwise when it is. While a first listing runs, entries show in the
+ * cache as they land: sync_want_entries waits for more.
  */
 sync_ticket sync_want_listing(struct sync *sync, int64_t mailbox, sync_done_fn *done, void *ctx);
 

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "message/name.h"
 #include "sync/internal.h"
@@ -68,7 +69,8 @@ static void tree_end(struct tree *tree)
     } else {
         enum sync_error error = tree_store(tree);
         pthread_mutex_lock(&sync->lock);
-        sync->tree_known |= error == SYNC_OK;
+        if (error == SYNC_OK)
+            sync->tree_checked = clock_ms();
         pthread_mutex_unlock(&sync->lock);
         job_end(sync, job, error);
     }

@@ -165,7 +165,8 @@ static size_t keep_subscribed(struct tree_name *names, size_t count)
             continue;
         struct tree_name *parent = find(names, count, &key);
         if (parent != NULL && !parent->subscribed) {
-            parent->attributes |= IMAP_LIST_NOSELECT;
+            if (strcasecmp(parent->name, "INBOX") != 0) /* which is shown, subscribed or not */
+                parent->attributes |= IMAP_LIST_NOSELECT;
             parent->subscribed = true;
             parent->implied = true;
         }

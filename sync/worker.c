@@ -104,8 +104,25 @@ void worker_note(struct worker *w, const struct imap_completion *completion)
         limiter_note(w->sync, completion->failure->backoff_ms);
 }
 
-/* The mailbox cannot be opened. A NO without a reason means that it is not there (OUTLOOK.md
- * section 2). */
+/* A mailbox is not where the tree has it: LIST will tell. */
+static void tree_doubted(struct sync *sync)
+{
+    pthread_mutex_lock(&sync->lock);
+    sync->tree_checked = 0;
+    tree_wanted_locked(sync);
+    pthread_mutex_unlock(&sync->lock);
+}
+
+/* Whether a NO means that the mailbox is not there: it says so, or gives no reason (OUTLOOK.md
+ * section 2). Another reason (RFC 5530) is the server's own trouble. */
+static bool says_gone(const struct imap_response *reply)
+{
+    if (reply == NULL)
+        return false;
+    enum imap_code_kind kind = reply->status.code.kind;
+    return kind == IMAP_CODE_NONE || kind == IMAP_CODE_NONEXISTENT || kind == IMAP_CODE_TRYCREATE;
+}
+
 static enum sync_error examine_refused(struct worker *w, const struct imap_completion *completion)
 {
     w->uidvalidity = 0;
@@ -114,9 +131,10 @@ static enum sync_error examine_refused(struct worker *w, const struct imap_compl
     if (completion->error != IMAP_ERR_NO)
         return sync_error_of_imap(completion->error);
     log_warn("a mailbox cannot be opened: %s", completion->failure->text);
-    const struct imap_response *reply = completion->response;
-    return reply != NULL && reply->status.code.kind == IMAP_CODE_NOPERM ? SYNC_ERR_REFUSED
-                                                                        : SYNC_ERR_GONE;
+    if (!says_gone(completion->response))
+        return SYNC_ERR_REFUSED;
+    tree_doubted(w->sync);
+    return SYNC_ERR_GONE;
 }
 
 enum sync_error worker_examined(struct worker *w, int64_t mailbox,
@@ -246,8 +264,8 @@ static void connected(struct worker *w)
     w->failures = 0;
     sync->outage.until = 0;
     sync->last_contact = clock_wall();
-    if (!sync->tree_known && job_find_locked(sync, JOB_TREE, 0) == NULL)
-        (void)!job_new_locked(sync, JOB_TREE, 0, 0); /* without memory: the next connection asks */
+    if (sync->tree_checked == 0)
+        tree_wanted_locked(sync);
     pthread_mutex_unlock(&sync->lock);
 }
 

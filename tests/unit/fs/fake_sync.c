@@ -372,7 +372,7 @@ static bool listed(struct sync *sync, int64_t mailbox)
 static sync_ticket want_list(struct sync *sync, enum want how, int64_t mailbox, sync_done_fn *done,
                              void *ctx)
 {
-    if (listed(sync, mailbox)) {
+    if (mailbox == 0 || listed(sync, mailbox)) { /* 0: the tree, which is always there */
         done(ctx, SYNC_OK);
         return 0;
     }

@@ -3,14 +3,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+
+enum { GUARD_MS = 60000 };
 
 bool mounted_possible(void)
 {
@@ -42,6 +47,35 @@ static void mount_it(struct mounted *m)
     pthread_create(&m->server, NULL, serve, m);
 }
 
+/*
+ * A process that waits for an answer from its own file system cannot be killed (FUSE.md, "Hanging
+ * and dying"), so a request that is never answered would hang the whole run. A child that holds
+ * nothing of the mount breaks its connection when the test takes too long.
+ */
+static void guard_start(struct mounted *m)
+{
+    int ends[2];
+
+    if (pipe(ends) != 0 || (m->guard = fork()) < 0)
+        abort();
+    if (m->guard == 0) {
+        struct pollfd end = {.fd = ends[0], .events = POLLIN};
+        close(ends[1]);
+        if (poll(&end, 1, GUARD_MS) == 0)
+            umount2(m->mount, MNT_FORCE);
+        _exit(0);
+    }
+    close(ends[0]);
+    m->guard_end = ends[1];
+    fcntl(m->guard_end, F_SETFD, FD_CLOEXEC);
+}
+
+static void guard_stop(struct mounted *m)
+{
+    close(m->guard_end);
+    waitpid(m->guard, NULL, 0);
+}
+
 void mounted_start(struct mounted *m)
 {
     const char *tmp = getenv("TMPDIR");
@@ -55,6 +89,7 @@ void mounted_start(struct mounted *m)
     snprintf(m->mount, sizeof(m->mount), "%s/mnt", m->base);
     snprintf(m->cache, sizeof(m->cache), "%s/cache", m->base);
     mkdir(m->mount, 0700);
+    guard_start(m);
     m->sync = fake_sync_new(m->cache);
     fake_tree(m->sync);
     m->inbox = fake_mailbox(m->sync, "INBOX");
@@ -85,6 +120,7 @@ void mounted_stop(struct mounted *m)
     char command[128];
 
     mounted_leave(m);
+    guard_stop(m);
     fake_sync_free(&m->sync);
     rmdir(m->mount);
     snprintf(command, sizeof(command), "rm -rf '%s/cache'", m->base);

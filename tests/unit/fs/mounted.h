@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "fake_sync.h"
 #include "fs/fs.h"
@@ -14,7 +15,9 @@ struct mounted {
     struct sync *sync;
     struct fs *fs;
     pthread_t server;
-    int served; /* what fs_serve returned */
+    pid_t guard;   /* see guard_start */
+    int guard_end; /* closed: the test came to its end */
+    int served;    /* what fs_serve returned */
     bool serving;
     int64_t inbox, big;
 };
