@@ -364,7 +364,7 @@ static bool listed(struct sync *sync, int64_t mailbox)
     bool is;
 
     must(cache_mailbox_get(sync->cache, mailbox, &row), "mailbox");
-    is = row.listed;
+    is = row.listed || !row.selectable; /* a level without messages asks for the tree */
     cache_mailbox_free(&row);
     return is;
 }
