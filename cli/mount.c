@@ -91,6 +91,13 @@ static enum cli_exit mountpoint_failed(const char *dir, const char *cause)
     return CLI_OTHER;
 }
 
+/* A dead daemon's mount is also taken down by auto_unmount, any moment now. */
+static bool gone_meanwhile(const struct session *session)
+{
+    struct mounts_entry entry;
+    return mounts_find(session->mountpoint, &entry) == 0 && !entry.mounted;
+}
+
 /* Something is mounted there already: a dead mount of ours is cleared, anything else stays. */
 static enum cli_exit clear_stale(const struct session *session, const struct mounts_entry *entry)
 {
@@ -101,12 +108,15 @@ static enum cli_exit clear_stale(const struct session *session, const struct mou
                    entry->source, session->dir);
         return CLI_OTHER;
     }
-    if (!entry->ours || mounts_probe(session->mountpoint, ANSWER_MS / 5) != ENOTCONN)
+    bool dead = entry->ours && mounts_probe(session->mountpoint, ANSWER_MS / 5) == ENOTCONN;
+    if (!dead && gone_meanwhile(session))
+        return CLI_DONE;
+    if (!dead)
         return mountpoint_failed(session->dir, "something is mounted there already; use another "
                                                "directory");
     char text[256];
     int error = mounts_unmount(session->mountpoint, true, text, sizeof text);
-    if (error != 0)
+    if (error != 0 && !gone_meanwhile(session))
         return mountpoint_failed(session->dir, "a dead mount is there and cannot be cleared; use "
                                                "fusermount3 -uz on it");
     return CLI_DONE;

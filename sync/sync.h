@@ -75,7 +75,8 @@ enum { SYNC_TEXT_MAX = 500 };
 /*
  * Opens the cache, connects, signs in and reads the tree. With a tree in the cache already, an
  * unreachable server is a warning and SYNC_OK (the threads go on trying). On error `text`
- * (SYNC_TEXT_MAX) holds one line: the cause and the next step. At most about 10 s. Blocks.
+ * (SYNC_TEXT_MAX) holds one line: the cause and the next step. At most about 10 s, and what the
+ * secret command takes. Blocks. message_init (message/summary.h) must have been called.
  */
 enum sync_error sync_start(struct sync **sync, const struct sync_settings *settings, char *text)
     __attribute__((warn_unused_result));
