@@ -129,12 +129,12 @@ static void rows_unique(struct flag_rows *rows)
     if (rows->count > 0)
         qsort(rows->items, rows->count, sizeof *rows->items, by_uid);
     for (size_t i = 0; i < rows->count; i++) {
-        bool again = kept > 0 && rows->items[kept - 1].uid == rows->items[i].uid;
-        if (!again)
-            kept++;
-        else
-            free(rows->items[kept - 1].flags);
-        rows->items[kept - 1] = rows->items[i];
+        if (kept > 0 && rows->items[kept - 1].uid == rows->items[i].uid) {
+            free(rows->items[i].flags);
+            rows->items[i].flags = NULL;
+            continue;
+        }
+        rows->items[kept++] = rows->items[i];
     }
     rows->count = kept;
 }

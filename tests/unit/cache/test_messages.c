@@ -178,7 +178,7 @@ static size_t list_all(struct fixture *f, uint64_t after, size_t page, uint64_t 
 static void test_list_is_stable(void **state)
 {
     struct fixture *f = *state;
-    uint64_t all[400] = {0}, later[400];
+    uint64_t all[400] = {0}, later[400] = {0};
     uint32_t gone[] = {1, 50, 100};
     fixture_add(f, 1, 200);
     assert_int_equal(list_all(f, 0, 64, all, 400), 200);
