@@ -104,7 +104,10 @@ static void test_subscribed_only(void **state)
         {"a/b",   '/', 0, true,  false},
         {"c",     '/', 0, false, false},
     };
-    static const struct given below[] = {{"INBOX", '/', 0, false, false}, {"INBOX/p", '/', 0, true, false}};
+    static const struct given below[] = {
+        {"INBOX",   '/', 0, false, false},
+        {"INBOX/p", '/', 0, true,  false}
+    };
     char tree[1024];
     build(given, 4, true, tree, sizeof tree);
     assert_string_equal(tree, "Inbox inbox;a -;b<a;");
