@@ -197,8 +197,12 @@ static enum sync_error try_secret(struct sync *sync, char *text)
     char why[AUTH_TEXT_MAX] = "";
     enum auth_error error = auth_secret_get(sync->secret, NULL, -1, &secret, why);
     buffer_wipe(&secret);
-    if (error != AUTH_OK)
+    if (error != AUTH_OK) {
+        struct imap_failure failure = {.error = IMAP_ERR_AUTH};
         snprintf(text, SYNC_TEXT_MAX, "%s", why);
+        snprintf(failure.text, sizeof failure.text, "%s", why);
+        outage_note(sync, &failure); /* for status, where the mount goes on from the cache */
+    }
     return error == AUTH_OK ? SYNC_OK : error == AUTH_ERR_MEMORY ? SYNC_ERR_MEMORY : SYNC_ERR_AUTH;
 }
 
@@ -238,7 +242,8 @@ static enum sync_error first_contact(struct sync *sync, char *text)
         if (error != SYNC_OK)
             describe(sync, error, text);
     }
-    if ((error != SYNC_ERR_UNREACHABLE && !command_failed) || !tree_cached(sync))
+    bool away = error == SYNC_ERR_UNREACHABLE || error == SYNC_ERR_THROTTLED || command_failed;
+    if (!away || !tree_cached(sync))
         return error;
     log_warn("working from the cache: %s", text);
     return SYNC_OK;

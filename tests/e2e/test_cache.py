@@ -1,5 +1,6 @@
 """The cache: offline use, damage, size, and being taken away while nobody looks."""
 import errno
+import json
 import os
 import pathlib
 import shutil
@@ -43,6 +44,25 @@ def test_offline(filled, outlook, outlook_options, mounted):
         outlook.up()
         wait_for(lambda: mount.error_of(files["Archive", 1])[0] == 0, 20, "the server being back")
         everything_right(mount, filled)
+
+
+def test_no_token_to_be_had(filled, outlook_options, mounted, home):
+    """The token's command fails, as it does without a network: the cache is served, and status says why."""
+    with mounted(outlook_options) as mount:
+        files = mount.files()
+    with mounted({**outlook_options, "token_command": "exit 7"}) as mount:
+        assert mount.files() == files
+        status = json.loads(mount.outlookfs("status", mount.path, "--json").stdout)
+        assert status["state"] == "offline" and "exit status 7" in status["problem"]
+        in_time(mount.error_of(files["Archive", 1]), errno.EACCES)
+
+
+def test_throttled_while_mounting(filled, outlook, outlook_options, mounted):
+    with mounted(outlook_options) as mount:
+        files = mount.files()
+    outlook.set(throttle="NO:120000@AUTHENTICATE")
+    with mounted(outlook_options) as mount:
+        assert mount.files() == files
 
 
 def test_no_server_and_no_cache(outlook, outlook_options, binary, home):
