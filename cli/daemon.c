@@ -10,6 +10,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+bool daemon_fill_stdio(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR); /* the lowest number that is free */
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 struct daemon daemon_fork(void)
 {
     int ends[2];

@@ -7,6 +7,7 @@
 #ifndef OUTLOOKFS_CLI_DAEMON_H
 #define OUTLOOKFS_CLI_DAEMON_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "cli/report.h"
@@ -15,6 +16,11 @@ struct daemon {
     pid_t child; /* 0 in the child, -1 when the fork failed */
     int pipe;    /* to read from in the parent, to write to in the child */
 };
+
+/* Opens /dev/null for each of stdin, stdout and stderr that came closed: else the next file opened,
+ * the cache's lock or a connection, would take its number, and with it the log, or be closed by
+ * daemon_ready. False when that cannot be had. */
+bool daemon_fill_stdio(void);
 
 /* Forks. Both go on. */
 struct daemon daemon_fork(void);

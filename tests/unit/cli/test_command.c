@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/command.h"
+#include "cli/daemon.h"
 #include "tests/unit/cli/fakes.h"
 
 enum { WORDS_MAX = 8 };
@@ -147,6 +148,26 @@ static void test_exit_codes(void **state)
     }
 }
 
+/* A daemon started with closed descriptors must not get its files under their numbers. */
+static void test_closed_stdio(void **state)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        close(STDIN_FILENO);
+        close(STDERR_FILENO);
+        bool good = daemon_fill_stdio();
+        int next = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        good = good && next > STDERR_FILENO;
+        for (int fd = 0; fd <= STDERR_FILENO; fd++)
+            good = good && fcntl(fd, F_GETFD) == 0;
+        _exit(good ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 static int make_base(void **state)
 {
     if (mkdtemp(base) == NULL)
@@ -176,6 +197,7 @@ int main(void)
         cmocka_unit_test(test_usage),
         cmocka_unit_test(test_mountpoint),
         cmocka_unit_test(test_exit_codes),
+        cmocka_unit_test(test_closed_stdio),
     };
     return cmocka_run_group_tests(tests, make_base, remove_base);
 }
