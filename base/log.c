@@ -25,7 +25,8 @@ int log_open(const char *path)
         log_fd = STDERR_FILENO;
         return 0;
     }
-    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    /* A pipe or terminal that nobody reads must not keep anybody waiting, here or at a record. */
+    int fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
     if (fd < 0)
         return -1;
     log_fd = fd;

@@ -58,11 +58,35 @@ static void test_record_is_one_line(void **state)
     unlink(path);
 }
 
+/* A pipe whose reader does not read: records are lost, nobody waits. */
+static void test_pipe_keeps_nobody(void **state)
+{
+    char directory[] = "/tmp/outlookfs-log-XXXXXX", path[64], record[512];
+    assert_non_null(mkdtemp(directory));
+    snprintf(path, sizeof path, "%s/pipe", directory);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    assert_int_equal(log_open(path), -1); /* no reader */
+    int reader = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    assert_true(reader >= 0);
+    assert_int_equal(log_open(path), 0);
+    memset(record, 'x', sizeof record - 1);
+    record[sizeof record - 1] = '\0';
+    alarm(20);
+    for (int i = 0; i < 2000; i++) /* a pipe holds 64 KiB */
+        log_info("%s", record);
+    alarm(0);
+    log_open(NULL);
+    close(reader);
+    unlink(path);
+    rmdir(directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_make_printable),
         cmocka_unit_test(test_record_is_one_line),
+        cmocka_unit_test(test_pipe_keeps_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
