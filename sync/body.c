@@ -82,7 +82,7 @@ static bool acceptable(struct worker *w, const struct job *job, const struct ima
 {
     if (w->incoming == NULL || w->incoming_broken || w->uidvalidity != job->uidvalidity)
         return false;
-    if (fetch->body_partial && fetch->body_origin != 0)
+    if (fetch->body_partial) /* not what was asked for; nothing says where the message ends */
         return false;
     if (!is_placeholder(w, job))
         return true;

@@ -212,6 +212,12 @@ static bool literal_too_short(struct session *s, uint32_t uid)
     return session_send(s, "* 1 FETCH (UID %u BODY[] {3}\r\nabcdefghij)\r\n", uid);
 }
 
+/* Nobody asked for a part, and it need not be the whole. */
+static bool a_part(struct session *s, uint32_t uid)
+{
+    return session_send(s, "* 1 FETCH (UID %u BODY[]<0> {10}\r\nSubject: x)\r\n", uid);
+}
+
 static const struct odd_body {
     const char *name;
     bool (*answer)(struct session *s, uint32_t uid);
@@ -227,6 +233,7 @@ static const struct odd_body {
     {"NIL",               nil,               "OK done",                   SYNC_ERR_UNFETCHABLE, false, false},
     {"no UID",            without_uid,       "OK done",                   SYNC_ERR_UNFETCHABLE, false, false},
     {"placeholder",       placeholder,       "OK done",                   SYNC_ERR_UNFETCHABLE, false, false},
+    {"a part",            a_part,            "OK done",                   SYNC_ERR_UNFETCHABLE, false, false},
     {"NO",                nothing,           "NO such luck",              SYNC_ERR_UNFETCHABLE, false, false},
     {"BAD",               nothing,           "BAD what",                  SYNC_ERR_UNFETCHABLE, false, false},
     {"unavailable",       nothing,           "NO Server Unavailable. 15", SYNC_ERR_UNREACHABLE, false, false},
