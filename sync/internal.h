@@ -234,6 +234,11 @@ void tree_start(struct worker *w, struct job *job);
 void tree_response(struct worker *w, const struct imap_list *list, bool subscribed);
 
 /* tree_build.c: from the names that the server listed to the tree that the cache keeps. */
+enum {
+    TREE_NAMES_MAX = 200000,   /* more than anybody has, with the levels above them */
+    TREE_BYTES_MAX = 32 << 20, /* of the names, and again of the levels above them */
+    TREE_NAME_MAX = 16384,     /* of one */
+};
 struct tree_name {
     char *name; /* the server's own bytes */
     char delimiter;

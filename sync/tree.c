@@ -14,13 +14,11 @@
 #include "message/name.h"
 #include "sync/internal.h"
 
-enum { NAMES_MAX = 200000 };
-
 struct tree {
     struct job *job;
     struct worker *worker;
     struct tree_name *names;
-    size_t count, room;
+    size_t count, room, bytes;
     bool incomplete;  /* memory, or more names than anybody has */
     bool sorted;      /* by bytes: LIST came to its end */
     unsigned replies; /* still to come */
@@ -150,10 +148,13 @@ static struct tree_name *name_known(struct tree *tree, const struct imap_span *n
 
 static struct tree_name *name_add(struct tree *tree, const struct imap_list *list)
 {
+    tree->bytes += list->name.len;
+    if (tree->bytes > TREE_BYTES_MAX)
+        return NULL;
     if (tree->count == tree->room) {
         size_t room = tree->room == 0 ? 64 : tree->room * 2;
         struct tree_name *names =
-            room > NAMES_MAX ? NULL : realloc(tree->names, room * sizeof *names);
+            room > TREE_NAMES_MAX ? NULL : realloc(tree->names, room * sizeof *names);
         if (names == NULL)
             return NULL;
         tree->names = names;
@@ -179,6 +180,10 @@ void tree_response(struct worker *w, const struct imap_list *list, bool subscrib
         return;
     if (memchr(list->name.data, '\0', list->name.len) != NULL) {
         log_warn("a mailbox name with a NUL byte is left out");
+        return;
+    }
+    if (list->name.len > TREE_NAME_MAX) {
+        log_warn("a mailbox name of %zu bytes is left out", list->name.len);
         return;
     }
     struct tree_name *name = subscribed ? name_known(tree, &list->name) : NULL;

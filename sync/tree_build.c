@@ -126,33 +126,50 @@ static struct tree_name *find(struct tree_name *names, size_t count, const struc
     return found;
 }
 
+/* Room for one more level, within the ceilings; a server could name a few very deep mailboxes that
+ * imply millions. */
+static bool level_fits(struct tree_name **names, size_t count, size_t *room, size_t bytes)
+{
+    if (count >= TREE_NAMES_MAX || bytes > TREE_BYTES_MAX) {
+        log_warn("the server's mailboxes imply more levels than anybody has");
+        return false;
+    }
+    if (count < *room)
+        return true;
+    size_t wanted = *room * 2 + 64;
+    struct tree_name *more = realloc(*names, wanted * sizeof *more);
+    if (more == NULL)
+        return false;
+    *names = more;
+    *room = wanted;
+    return true;
+}
+
 /* Adds the levels above each name that are not there. `names` is sorted; what comes out is sorted
- * too. */
+ * too. A level that is there, or was added for the name before, has those above it already. */
 static bool add_implied(struct tree_name **names, size_t *count)
 {
-    for (bool added = true; added;) {
-        size_t extra = 0;
-        struct tree_name *more = malloc((*count * 2 + 1) * sizeof *more);
-        if (more == NULL)
-            return false;
-        memcpy(more, *names, *count * sizeof *more);
-        for (size_t i = 0; i < *count; i++) {
-            struct tree_name key;
-            if (!parent_key(&(*names)[i], &key))
-                continue;
-            if (find(*names, *count, &key) == NULL)
-                more[*count + extra++] = key;
-            else
+    size_t listed = *count, room = *count, bytes = 0, before = listed;
+    bool good = true;
+    for (size_t i = 0; i < listed && good; i++) {
+        struct tree_name key, at = (*names)[i];
+        size_t first = *count;
+        while (good && parent_key(&at, &key)) {
+            bool there = (before < first && name_order(&(*names)[before], &key) == 0) ||
+                         find(*names, listed, &key) != NULL;
+            bytes += there ? 0 : strlen(key.name);
+            good = there || level_fits(names, *count, &room, bytes);
+            if (there || !good) {
                 free(key.name);
+                break;
+            }
+            (*names)[(*count)++] = at = key;
         }
-        free(*names);
-        *names = more;
-        *count += extra;
-        qsort(*names, *count, sizeof **names, name_order);
-        *count = drop_repeated(*names, *count);
-        added = extra > 0;
+        before = first < *count ? first : before;
     }
-    return true;
+    qsort(*names, *count, sizeof **names, name_order);
+    *count = drop_repeated(*names, *count);
+    return good;
 }
 
 /* What is subscribed or above it; children come after their parents, so the walk is from the end.

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "sync/internal.h"
 
 struct given {
@@ -127,13 +128,36 @@ static void test_deep(void **state)
     assert_string_equal(tree, "");
 }
 
+/* Each of the names implies levels of its own: refused before they fill memory or take minutes. */
+static void test_too_deep_together(void **state)
+{
+    enum { NAMES = 1000, DEPTH = 390 };
+    struct tree_name *names = calloc(NAMES, sizeof *names);
+    struct tree_entries entries = {0};
+    size_t count = NAMES;
+    assert_non_null(names);
+    log_open("/dev/null"); /* it is warned of */
+    for (unsigned i = 0; i < NAMES; i++) {
+        char name[4096];
+        size_t len = (size_t)snprintf(name, sizeof name, "%u", i);
+        for (unsigned level = 1; level < DEPTH; level++)
+            len += (size_t)snprintf(name + len, sizeof name - len, "/%u", level);
+        names[i] = (struct tree_name){.name = strdup(name), .delimiter = '/'};
+    }
+    assert_false(tree_build(&names, &count, false, &entries));
+    assert_in_range(count, NAMES, TREE_NAMES_MAX);
+    for (size_t i = 0; i < count; i++)
+        free(names[i].name);
+    free(names);
+    log_open(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_outlook),
-        cmocka_unit_test(test_odd_names),
-        cmocka_unit_test(test_subscribed_only),
-        cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_outlook),           cmocka_unit_test(test_odd_names),
+        cmocka_unit_test(test_subscribed_only),   cmocka_unit_test(test_deep),
+        cmocka_unit_test(test_too_deep_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
