@@ -145,6 +145,13 @@ static enum cache_error get_standing(struct fs *fs, int64_t mailbox, struct stan
 
 enum outcome { ANSWERED, MUST_WAIT };
 
+/* For a READDIR: C libraries take ENOENT there for the orderly end of the directory, so a listing
+ * that failed would look complete, and empty. */
+static int readdir_errno(int error)
+{
+    return error == ENOENT ? ESTALE : error;
+}
+
 /* Answers a READDIR from the cache, or says that it must wait for entries above *after. */
 static enum outcome serve(const struct request *r, uint64_t *after)
 {
@@ -165,7 +172,7 @@ static enum outcome serve(const struct request *r, uint64_t *after)
     }
     *after = f.after;
     if (error != CACHE_OK && f.used == 0)
-        fuse_reply_err(r->req, fs_errno_of_cache(error));
+        fuse_reply_err(r->req, readdir_errno(fs_errno_of_cache(error)));
     else if (f.used == 0 && f.full)
         fuse_reply_err(r->req, EINVAL); /* a buffer too small for one entry */
     else if (f.used == 0 && !standing.listed)
@@ -188,7 +195,7 @@ static void readdir_resume(struct wait *wait, enum sync_error error)
     struct request *r = (struct request *)wait;
 
     if (error != SYNC_OK) {
-        fuse_reply_err(r->req, fs_errno(error));
+        fuse_reply_err(r->req, readdir_errno(fs_errno(error)));
     } else if (serve(r, &r->after) == MUST_WAIT) {
         if (++r->attempts < ROUNDS_MAX) {
             wait_start(wait);

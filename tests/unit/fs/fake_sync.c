@@ -271,7 +271,9 @@ static void land_window_locked(struct sync *sync)
     sync->next_window = clock_ms() + plan.window_delay_ms;
     if (stop || complete)
         sync->listing = 0;
-    tell_listers_locked(sync, mailbox, stop || complete, stop ? SYNC_ERR_UNREACHABLE : SYNC_OK);
+    enum sync_error failure =
+        plan.listing_failure != SYNC_OK ? plan.listing_failure : SYNC_ERR_UNREACHABLE;
+    tell_listers_locked(sync, mailbox, stop || complete, stop ? failure : SYNC_OK);
 }
 
 static struct request *due_body_locked(struct sync *sync)

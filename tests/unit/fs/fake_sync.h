@@ -31,8 +31,8 @@ struct fake_plan {
     enum sync_error failure;
     uint32_t listing_total, listing_window; /* a first listing brings so many, by so many */
     int window_delay_ms;
-    uint32_t
-        listing_stops_at; /* it breaks off with SYNC_ERR_UNREACHABLE after this UID; 0: never */
+    uint32_t listing_stops_at;       /* it breaks off after this UID; 0: never */
+    enum sync_error listing_failure; /* with this; SYNC_OK: SYNC_ERR_UNREACHABLE */
 };
 void fake_behave(struct sync *sync, const struct fake_plan *plan);
 

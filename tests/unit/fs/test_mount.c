@@ -160,6 +160,10 @@ static void cut_short_fails(void **state)
     fake_behave(m.sync, &plan);
     assert_int_equal(mounted_count(mounted_path(&m, "Big")), -1);
     assert_int_equal(errno, ENETUNREACH);
+    plan.listing_failure = SYNC_ERR_GONE; /* readdir(3) would hide ENOENT: the end of a directory */
+    fake_behave(m.sync, &plan);
+    assert_int_equal(mounted_count(mounted_path(&m, "Big")), -1);
+    assert_int_equal(errno, ESTALE);
     plan.listing_stops_at = 0;
     fake_behave(m.sync, &plan);
     assert_int_equal(mounted_count(mounted_path(&m, "Big")), 1000);
