@@ -53,6 +53,14 @@ static int make_directories(char *path)
     return mkdir(path, 0700) != 0 && errno != EEXIST ? -1 : 0;
 }
 
+/* Whether others may write there: they could plant files that would be served as mail. */
+static bool open_to_others(const char *directory)
+{
+    struct stat st;
+    return stat(directory, &st) == 0 && S_ISDIR(st.st_mode) &&
+           (st.st_uid != geteuid() || (st.st_mode & 022) != 0);
+}
+
 enum cache_error files_lock(struct cache *cache, const char *directory, char *text)
 {
     char path[FILES_PATH_MAX];
@@ -64,6 +72,11 @@ enum cache_error files_lock(struct cache *cache, const char *directory, char *te
     if (make_directories(cache->directory) != 0)
         return say(text, CACHE_ERR_IO, "cannot create the cache directory %.200s: %s", directory,
                    strerror(errno));
+    if (open_to_others(directory))
+        return say(text, CACHE_ERR_IO,
+                   "the cache directory %.200s is another user's, or others can write to it; "
+                   "chmod 700 it, or give another with -o cache_dir=DIR",
+                   directory);
     snprintf(path, sizeof path, "%s/lock", directory);
     cache->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (cache->lock_fd < 0)

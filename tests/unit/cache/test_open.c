@@ -70,6 +70,16 @@ static void test_unusable_directory(void **state)
     assert_null(cache);
     assert_non_null(strstr(text, "cannot create the cache directory"));
     assert_int_equal(cache_open(&cache, "", "u", "h", 1, text), CACHE_ERR_IO);
+    static const mode_t open_to_others[] = {0777, 0770, 01777, 0702};
+    for (size_t i = 0; i < sizeof open_to_others / sizeof *open_to_others; i++) {
+        assert_int_equal(chmod(f->directory, open_to_others[i]), 0);
+        assert_int_equal(cache_open(&cache, f->directory, "u", "h", 1, text), CACHE_ERR_IO);
+        assert_null(cache);
+        assert_non_null(strstr(text, "others can write to it"));
+    }
+    assert_int_equal(chmod(f->directory, 0755), 0); /* the files are 0600 all the same */
+    assert_int_equal(cache_open(&cache, f->directory, "u", "h", 1, text), CACHE_OK);
+    cache_close(&cache);
 }
 
 static void test_reopen_keeps_everything(void **state)
