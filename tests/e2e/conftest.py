@@ -15,6 +15,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 _users = itertools.count(1)
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: all of the sample mail; left out under sanitizers")
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
         if not item.get_closest_marker("timeout"):

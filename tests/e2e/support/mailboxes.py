@@ -87,6 +87,7 @@ class Held(typing.NamedTuple):
     sha256: str
     size: int
     flags: frozenset
+    ends_line: bool = True
 
 
 def names(client):
@@ -121,7 +122,8 @@ def messages(client, name):
         if isinstance(part, tuple):
             uid = int(re.search(rb"UID (\d+)", part[0])[1])
             flags = re.search(rb"FLAGS \(([^)]*)\)", part[0])[1].decode().split()
-            held[uid] = Held(hashlib.sha256(part[1]).hexdigest(), len(part[1]), frozenset(flags) - {"\\Recent"})
+            held[uid] = Held(hashlib.sha256(part[1]).hexdigest(), len(part[1]), frozenset(flags) - {"\\Recent"},
+                             part[1].endswith(b"\n"))
     return held
 
 
