@@ -1,7 +1,7 @@
 /*
  * See secret.h. A secret is in one of three states: none, had, being fetched. Whoever finds none
- * (or finds the one that a server refused) and nobody fetching becomes the runner: the command runs
- * in his thread, bounded by his cancel_fd, while the mutex is free. Others wait for that run.
+ * (or one whose time is over, or the one that a server refused) and nobody fetching fetches: in his
+ * thread, bounded by his cancel_fd, while the mutex is free. Others wait for that run.
  *
  * A waiter must answer to its own cancel_fd too, which a condition variable cannot watch. So each
  * run has an eventfd, written once when the run is over and never read: waiters poll(2) it beside
@@ -14,7 +14,7 @@
  * A run that yields the very secret that was refused is still an answer: the server may have
  * refused for another reason, and to run again at once would be a loop.
  */
-#include "auth/secret.h"
+#include "auth/source.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -26,10 +26,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "auth/command.h"
-#include "base/log.h"
-
-enum { LABEL_MAX = 120, WORD_MAX = 60 };
+#include "base/clock.h"
 
 struct run {
     int done_fd;    /* readable once the run is over */
@@ -39,67 +36,24 @@ struct run {
 };
 
 struct auth_secret {
-    char **argv; /* these three never change */
-    char label[LABEL_MAX];
-    int timeout_ms;
+    struct auth_source source; /* never changes */
     pthread_mutex_t lock;
-    struct buffer value; /* protected by lock; empty: none */
-    struct run *run;     /* protected by lock; NULL: nobody fetches */
+    struct buffer value;         /* protected by lock; empty: none */
+    struct auth_fetched fetched; /* protected by lock: what came with it */
+    struct run *run;             /* protected by lock; NULL: nobody fetches */
 };
 
-/* How messages call the command: by its first word, unless that may be more than a name. */
-static void write_label(char *label, const char *command)
+struct auth_secret *auth_secret_new(const struct auth_source *source)
 {
-    size_t len = strcspn(command, " \t\r\n");
-    if (len == 0 || len > WORD_MAX || memchr(command, '=', len) != NULL)
-        snprintf(label, LABEL_MAX, "the command for the secret");
-    else
-        snprintf(label, LABEL_MAX, "the command '%.*s'", (int)len, command);
-    log_make_printable(label, strlen(label));
-}
-
-static void free_words(char **words)
-{
-    for (size_t i = 0; words != NULL && words[i] != NULL; i++)
-        free(words[i]);
-    free(words);
-}
-
-static char **copy_words(char *const words[])
-{
-    size_t count = 0;
-    while (words[count] != NULL)
-        count++;
-    char **copy = calloc(count + 1, sizeof *copy);
-    for (size_t i = 0; copy != NULL && i < count; i++) {
-        copy[i] = strdup(words[i]);
-        if (copy[i] == NULL) {
-            free_words(copy);
-            return NULL;
-        }
+    struct auth_secret *s = source->ctx != NULL ? calloc(1, sizeof *s) : NULL;
+    if (s == NULL) {
+        if (source->ctx != NULL)
+            source->free(source->ctx);
+        return NULL;
     }
-    return copy;
-}
-
-struct auth_secret *auth_secret_from_command(char *const argv[], const char *shell, int timeout_ms)
-{
-    char sh[] = "/bin/sh";
-    char flag[] = "-c";
-    struct auth_secret *s = calloc(1, sizeof *s);
-    char *script = strdup(shell != NULL ? shell : "");
-    if (s != NULL && script != NULL) {
-        char *const by_shell[] = {sh, flag, script, NULL};
-        s->argv = copy_words(argv != NULL ? argv : by_shell);
-        s->timeout_ms = timeout_ms;
-        write_label(s->label, argv == NULL ? script : argv[0] != NULL ? argv[0] : "");
-        buffer_init(&s->value, AUTH_SECRET_MAX);
-        pthread_mutex_init(&s->lock, NULL);
-    }
-    free(script);
-    if (s != NULL && s->argv == NULL) {
-        free(s);
-        s = NULL;
-    }
+    s->source = *source;
+    buffer_init(&s->value, AUTH_SECRET_MAX);
+    pthread_mutex_init(&s->lock, NULL);
     return s;
 }
 
@@ -109,7 +63,7 @@ void auth_secret_free(struct auth_secret **s)
         return;
     buffer_wipe(&(*s)->value);
     pthread_mutex_destroy(&(*s)->lock);
-    free_words((*s)->argv);
+    (*s)->source.free((*s)->source.ctx);
     free(*s);
     *s = NULL;
 }
@@ -138,33 +92,36 @@ static struct run *run_new(void)
 }
 
 /* Keeps a copy of exactly the secret's size; false without memory. */
-static bool keep_value(struct auth_secret *s, const struct buffer *line)
+static bool keep_value(struct auth_secret *s, const struct buffer *out)
 {
     buffer_wipe(&s->value);
-    return buffer_append(&s->value, line->data, line->len);
+    return buffer_append(&s->value, out->data, out->len);
 }
 
-/* Runs the command and tells those who wait. With the lock held, let go while the command runs. */
-static enum auth_error fetch(struct auth_secret *s, int cancel_fd, char *text)
+/* Fetches and tells those who wait. With the lock held, let go meanwhile. */
+static enum auth_error fetch(struct auth_secret *s, const char *refused, int cancel_fd, char *text)
 {
     struct run *run = run_new();
-    struct buffer line;
+    struct buffer out;
+    struct auth_fetched fetched = {.until = INT64_MAX};
     if (run == NULL) {
-        snprintf(text, AUTH_TEXT_MAX, "no memory or no descriptor to run %s", s->label);
+        snprintf(text, AUTH_TEXT_MAX, "no memory or no descriptor to sign in");
         return AUTH_ERR_MEMORY;
     }
     s->run = run;
     buffer_wipe(&s->value);
     pthread_mutex_unlock(&s->lock);
-    buffer_init(&line, AUTH_SECRET_MAX);
+    buffer_init(&out, AUTH_SECRET_MAX);
     enum auth_error error =
-        auth_command_run(s->argv, s->label, s->timeout_ms, cancel_fd, &line, text);
+        s->source.fetch(s->source.ctx, refused, cancel_fd, &out, &fetched, text);
     pthread_mutex_lock(&s->lock);
-    if (error == AUTH_OK && !keep_value(s, &line)) {
-        snprintf(text, AUTH_TEXT_MAX, "no memory for what %s printed", s->label);
+    if (error == AUTH_OK && !keep_value(s, &out)) {
+        snprintf(text, AUTH_TEXT_MAX, "no memory for the secret");
         error = AUTH_ERR_MEMORY;
     }
-    buffer_wipe(&line);
+    if (error == AUTH_OK)
+        s->fetched = fetched;
+    buffer_wipe(&out);
     run->result = error;
     memcpy(run->text, text, AUTH_TEXT_MAX);
     s->run = NULL;
@@ -194,34 +151,52 @@ static enum auth_error await(struct auth_secret *s, int cancel_fd, char *text, b
         *over = error != AUTH_ERR_CANCELLED;
         memcpy(text, run->text, AUTH_TEXT_MAX);
     } else {
-        snprintf(text, AUTH_TEXT_MAX, "waiting for %s was interrupted", s->label);
+        snprintf(text, AUTH_TEXT_MAX, "waiting for the secret was interrupted");
     }
     run_leave(run);
     return error;
 }
 
-static bool usable(const struct auth_secret *s, const char *refused)
+/* Whether the secret at hand will do. One that is the answer to this very question does, whatever
+ * the clock says: to ask again at once would be a loop. */
+static bool usable(const struct auth_secret *s, const char *refused, bool answered)
 {
-    return s->value.len > 0 && (refused == NULL || strcmp(s->value.data, refused) != 0);
+    if (s->value.len == 0 || answered)
+        return s->value.len > 0;
+    return clock_wall() < s->fetched.until &&
+           (refused == NULL || strcmp(s->value.data, refused) != 0);
 }
 
 enum auth_error auth_secret_get(struct auth_secret *s, const char *refused, int cancel_fd,
                                 struct buffer *out, char *text)
 {
     enum auth_error error = AUTH_OK;
+    bool answered = false;
     memset(text, 0, AUTH_TEXT_MAX);
     pthread_mutex_lock(&s->lock);
-    while (error == AUTH_OK && !usable(s, refused)) {
+    while (error == AUTH_OK && !usable(s, refused, answered)) {
         bool over = true;
-        error = s->run != NULL ? await(s, cancel_fd, text, &over) : fetch(s, cancel_fd, text);
-        refused = NULL;
+        error =
+            s->run != NULL ? await(s, cancel_fd, text, &over) : fetch(s, refused, cancel_fd, text);
+        answered = over;
         if (!over)
             error = AUTH_OK;
     }
     if (error == AUTH_OK && !buffer_append(out, s->value.data, s->value.len)) {
-        snprintf(text, AUTH_TEXT_MAX, "no memory for what %s printed", s->label);
+        snprintf(text, AUTH_TEXT_MAX, "no memory for the secret");
         error = AUTH_ERR_MEMORY;
     }
     pthread_mutex_unlock(&s->lock);
     return error;
+}
+
+void auth_secret_state(struct auth_secret *s, struct auth_secret_state *state)
+{
+    pthread_mutex_lock(&s->lock);
+    bool dated = s->value.len > 0 && s->fetched.until != INT64_MAX;
+    *state = (struct auth_secret_state){.kind = s->source.kind,
+                                        .kept = s->fetched.kept,
+                                        .expires = dated ? s->fetched.until : 0,
+                                        .fetching = s->run != NULL};
+    pthread_mutex_unlock(&s->lock);
 }

@@ -2,6 +2,8 @@
 #include "base/clock.h"
 
 #include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <time.h>
 
 int64_t clock_ms(void)
@@ -14,6 +16,26 @@ int64_t clock_ms(void)
 int64_t clock_wall(void)
 {
     return (int64_t)time(NULL);
+}
+
+int64_t clock_wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void clock_text(int64_t wall, char text[CLOCK_TEXT_MAX])
+{
+    time_t then = (time_t)wall, now = time(NULL);
+    struct tm at = {0}, today = {0};
+    localtime_r(&now, &today);
+    if (localtime_r(&then, &at) == NULL) {
+        snprintf(text, CLOCK_TEXT_MAX, "%lld", (long long)wall);
+        return;
+    }
+    bool same_day = at.tm_year == today.tm_year && at.tm_yday == today.tm_yday;
+    strftime(text, CLOCK_TEXT_MAX, same_day ? "%H:%M:%S" : "%Y-%m-%d %H:%M:%S", &at);
 }
 
 int clock_until(int64_t deadline)

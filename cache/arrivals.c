@@ -50,7 +50,7 @@ static void candidate_name(struct add_job *add, const struct cache_new_message *
 static enum cache_error add_inode(struct add_job *add, struct db *index, int64_t message,
                                   const struct cache_new_message *new)
 {
-    struct cache_inode inode = {.parent = add->directory};
+    struct cache_inode inode = {.parent = add->directory, .kind = CACHE_MESSAGE};
     for (unsigned try = 0; try < ARRIVAL_NAME_TRIES; try++) {
         candidate_name(add, new, try, inode.name);
         enum cache_error error = insert_inode(add, index, message, new, inode.name);
@@ -59,10 +59,35 @@ static enum cache_error add_inode(struct add_job *add, struct db *index, int64_t
         if (db_changes(index) > 0) {
             inode.ino = (uint64_t)db_inserted(index);
             add->added++;
-            return changes_add(&add->changes, &inode, false);
+            return changes_add_new(&add->changes, &inode);
         }
     }
     return CACHE_ERR_IO;
+}
+
+/* What a change of ours brought is known from here; the name and the inode stay. */
+static enum cache_error fill_in(struct add_job *add, struct db *index,
+                                const struct cache_new_message *new)
+{
+    struct cache_inode inode;
+    enum cache_error error =
+        db_run(index, INDEX_MESSAGE_FILL,
+               DB_VALUES(DB_INT(add->mailbox), DB_INT(new->uid), DB_INT(new->size),
+                         DB_INT(new->internaldate), DB_TEXT(new->subject), DB_TEXT(new->from),
+                         DB_TEXT(new->to), DB_TEXT(new->date), DB_TEXT(new->message_id)));
+    if (error != CACHE_OK || db_changes(index) == 0)
+        return error;
+    error = inode_query(index, INDEX_INODE_OF_UID,
+                        DB_VALUES(DB_INT(add->mailbox), DB_INT(new->uid)), &inode);
+    if (error == CACHE_OK)
+        error = db_run(index, INDEX_INODE_FACTS,
+                       DB_VALUES(DB_INT(inode.ino), DB_INT(new->size), DB_INT(new->internaldate),
+                                 DB_INT(clock_wall())));
+    if (error == CACHE_OK && !inode.hidden)
+        error = changes_add(&add->changes, &inode, false);
+    if (error == CACHE_OK && !inode.hidden)
+        add->changes.list[add->changes.count - 1].settled = true;
+    return error;
 }
 
 static enum cache_error add_message(struct add_job *add, struct db *index,
@@ -81,7 +106,9 @@ static enum cache_error add_message(struct add_job *add, struct db *index,
     if (db_changes(index) > 0)
         return add_inode(add, index, db_inserted(index), new);
     const struct cache_new_flags flags = {.uid = new->uid, .flags = new->flags};
-    return message_set_flags(index, add->mailbox, &flags, &add->changes);
+    error = fill_in(add, index, new);
+    return error != CACHE_OK ? error
+                             : message_set_flags(index, add->mailbox, &flags, &add->changes);
 }
 
 static enum cache_error find_directory(struct add_job *add, struct db *index)

@@ -31,9 +31,14 @@ enum cache_error {
     CACHE_ERR_FULL,  /* the disk is full */
     CACHE_ERR_IO,    /* the disk or SQLite failed; details are in the log */
     CACHE_ERR_MEMORY,
+    CACHE_ERR_EXISTS, /* the name is taken */
+    CACHE_ERR_STATE,  /* not possible as things stand with this row or spool */
+    CACHE_ERR_LIMIT,  /* the journal holds as many rows or bytes as it may */
 };
 
-enum { CACHE_NAME_MAX = 180, CACHE_ROOT_INO = 1 };
+/* Bytes of a name: any that a user gives; what is made of a mailbox or a message is shorter
+ * (CONTRACT.md section 1). */
+enum { CACHE_NAME_MAX = 255, CACHE_SHOWN_MAX = 180, CACHE_ROOT_INO = 1 };
 
 /*
  * Opens the cache in `directory` (created 0700 where missing) for `user` at `host`, and takes a
@@ -52,7 +57,11 @@ void cache_close(struct cache **cache);
 
 /* ---- inodes: what the file system shows ---- */
 
-enum cache_kind { CACHE_DIRECTORY = 1, CACHE_MESSAGE = 2 };
+enum cache_kind {
+    CACHE_DIRECTORY = 1,
+    CACHE_MESSAGE = 2,
+    CACHE_STAGED = 3 /* a file that is no message (yet): outcomes.h */
+};
 
 /* One directory entry and what stat needs. A value: copy it freely. */
 struct cache_inode {
@@ -60,13 +69,16 @@ struct cache_inode {
     uint64_t parent;
     enum cache_kind kind;
     int64_t mailbox; /* the mailbox that a directory shows (0: the root), or that a message is in */
-    int64_t message; /* 0 for a directory */
-    uint32_t uid;    /* 0 for a directory */
+    int64_t message; /* 0 for all but a message, as uid */
+    uint32_t uid;
     uint64_t
         size; /* of a message: exact once its body was here, else RFC822.SIZE; 0 for a directory */
     bool size_exact;
     int64_t mtime; /* seconds: INTERNALDATE; a directory's last change of entries */
     int64_t ctime; /* seconds: last change known */
+    bool hidden;   /* it keeps its name, but no directory shows it (outcomes.h) */
+    bool pending;  /* hidden or moved here only until an outcome is known */
+    bool alias;    /* the name is one that the user gave */
     char name[CACHE_NAME_MAX + 1];
 };
 
@@ -148,11 +160,15 @@ struct cache_tree_entry {
     bool subscribed;
 };
 
-/* A change that the kernel has to hear of: an entry came or went in `parent`. */
+/* A change that the kernel has to hear of: an entry came or went in `parent`, or what it shows
+ * changed. */
 struct cache_change {
     uint64_t parent;
     uint64_t ino;
     bool gone;
+    bool came;    /* a row that was not there before */
+    bool settled; /* a change made here is known in full now: nothing for those who watch */
+    bool directory;
     char name[CACHE_NAME_MAX + 1];
 };
 typedef void cache_change_fn(void *ctx, const struct cache_change *change);
@@ -203,6 +219,21 @@ enum cache_error cache_message_unseen(struct cache *cache, int64_t mailbox, uint
 enum cache_error cache_message_uids(struct cache *cache, int64_t mailbox, uint32_t after,
                                     uint32_t *uids, size_t max, size_t *count);
 
+/* What a search looks at of one message. The texts are good during the visit alone. */
+struct cache_row {
+    int64_t id;
+    uint32_t uid;
+    uint64_t size;
+    int64_t internaldate;
+    const char *flags, *subject, *from, *to;
+};
+/* Messages of a mailbox, ascending by UID from above `after`, at most `max`: calls `visit` for each
+ * until it returns false. `visit` must not call the cache. *last is the UID of the last one
+ * visited, 0 where there was none. */
+enum cache_error cache_message_scan(struct cache *cache, int64_t mailbox, uint32_t after,
+                                    size_t max, bool (*visit)(void *ctx, const struct cache_row *),
+                                    void *ctx, uint32_t *last);
+
 /* A message as a listing brings it. `stem` is the file name without ".eml" (message/name.h). */
 struct cache_new_message {
     uint32_t uid;
@@ -235,6 +266,16 @@ struct cache_new_flags {
 enum cache_error cache_messages_flags(struct cache *cache, int64_t mailbox, uint32_t uidvalidity,
                                       const struct cache_new_flags *flags, size_t count,
                                       cache_change_fn *changed, void *ctx);
+
+/* [writes] The same, but which of them still count is asked in the writer's turn, so that no other
+ * write comes in between: `still` keeps those at the front of `flags` and returns how many they
+ * are. It runs in the writer's thread, must not call the cache, and may be called several times,
+ * each time with some of `flags`, which it may reorder. */
+typedef size_t cache_flags_still_fn(void *ctx, struct cache_new_flags *flags, size_t count);
+enum cache_error cache_messages_flags_if(struct cache *cache, int64_t mailbox, uint32_t uidvalidity,
+                                         struct cache_new_flags *flags, size_t count,
+                                         cache_flags_still_fn *still, void *still_ctx,
+                                         cache_change_fn *changed, void *ctx);
 
 /* [writes] Messages that are no longer on the server. Their bodies go when nobody has them open. */
 enum cache_error cache_messages_gone(struct cache *cache, int64_t mailbox, uint32_t uidvalidity,
@@ -273,13 +314,42 @@ void cache_incoming_abort(struct cache_incoming **incoming);
 
 /*
  * Pins the body of `message` for reading: it is not evicted until every pin is gone, even when the
- * message goes. CACHE_ERR_ABSENT when it is not here. FUSE threads may call all three.
+ * message goes. CACHE_ERR_ABSENT when it is not here. FUSE threads may call all of these.
  */
 enum cache_error cache_body_pin(struct cache *cache, int64_t message, uint64_t *size);
 void cache_body_unpin(struct cache *cache, int64_t message);
+/* cache_inode_get and cache_body_pin in one, for an open: as long as nothing is written, most calls
+ * cost no look into the databases. `inode` lacks the name, and its size is the body's; size_exact
+ * is false where the row had another. CACHE_ERR_ABSENT: no such row, not a message, or the body is
+ * not here; nothing is pinned then. FUSE threads may call it. */
+enum cache_error cache_message_pin(struct cache *cache, uint64_t ino, struct cache_inode *inode);
+/* Whether the body is pinned, and its size. A row may still have an estimate by then: what is
+ * fetched ahead can be opened as soon as bodies.db has it, a moment before index.db does. */
+bool cache_body_pinned(struct cache *cache, int64_t message, uint64_t *size);
 /* Reads up to `len` bytes at `offset` of a pinned body. *got < len only at its end. */
 enum cache_error cache_body_read(struct cache *cache, int64_t message, uint64_t offset, void *data,
                                  size_t len, size_t *got);
+
+/* The messages whose bodies are here: ids above `after`, ascending, at most `max`. No use is noted.
+ */
+enum cache_error cache_body_messages(struct cache *cache, int64_t after, int64_t *messages,
+                                     size_t max, size_t *count);
+
+/*
+ * [writes] With `arrived`: once this returns, no body is evicted, however many there are, and
+ * `arrived` is called with parent and number of the inode of each message whose body has come, on
+ * the writer's thread (as cache_done_fn: quickly). With NULL: as before; nobody is called any more
+ * once this returns. Not for good: each open of the cache begins without.
+ */
+enum cache_error cache_keep_all(struct cache *cache, cache_change_fn *arrived, void *ctx);
+
+/*
+ * [writes] From now on the bodies of these mailboxes go last: only when nothing else can be evicted
+ * any more. `mailboxes` is copied. `fewer`: some that were kept before are not any more. Not for
+ * good: each open of the cache begins without.
+ */
+enum cache_error cache_keep_mailboxes(struct cache *cache, const int64_t *mailboxes, size_t count,
+                                      bool fewer);
 
 /* ---- figures for status ---- */
 struct cache_figures {

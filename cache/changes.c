@@ -23,8 +23,18 @@ enum cache_error changes_add(struct changes *changes, const struct cache_inode *
     change->parent = inode->parent;
     change->ino = inode->ino;
     change->gone = gone;
+    change->came = change->settled = false;
+    change->directory = inode->kind == CACHE_DIRECTORY;
     memcpy(change->name, inode->name, sizeof change->name);
     return CACHE_OK;
+}
+
+enum cache_error changes_add_new(struct changes *changes, const struct cache_inode *inode)
+{
+    enum cache_error error = changes_add(changes, inode, false);
+    if (error == CACHE_OK)
+        changes->list[changes->count - 1].came = true;
+    return error;
 }
 
 void changes_free(struct changes *changes)

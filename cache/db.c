@@ -26,6 +26,9 @@ static const char *const role_settings[] = {
     [DB_WRITER] = "PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4000; PRAGMA mmap_size = 0;"
                   "PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = 1;"
                   "PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 4194304;",
+    [DB_JOURNAL] = "PRAGMA synchronous = FULL; PRAGMA cache_size = -1000; PRAGMA mmap_size = 0;"
+                   "PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = 1;"
+                   "PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 16777216;",
 };
 
 int db_open(struct db *db, const struct db_kind *kind, const char *directory)
@@ -43,7 +46,9 @@ int db_open(struct db *db, const struct db_kind *kind, const char *directory)
     sqlite3_busy_timeout(db->handle, DB_BUSY_MS);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-    return SQLITE_OK;
+    return kind->alone
+               ? sqlite3_exec(db->handle, "PRAGMA locking_mode = EXCLUSIVE", NULL, NULL, NULL)
+               : SQLITE_OK;
 }
 
 int db_prepare(struct db *db, enum db_role role)
@@ -127,10 +132,10 @@ void db_damaged_path(char *path, size_t size, const char *directory, const struc
     snprintf(path, size, "%s/%s.damaged", directory, kind->file);
 }
 
-static void mark_damaged(const struct db *db)
+void db_mark_damaged(const char *directory, const struct db_kind *kind)
 {
     char path[DB_PATH_MAX];
-    db_damaged_path(path, sizeof path, db->directory, db->kind);
+    db_damaged_path(path, sizeof path, directory, kind);
     int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
         log_error("cache: %s: %s", path, strerror(errno));
@@ -169,7 +174,7 @@ enum cache_error db_error_code(struct db *db, int code)
     if ((code & 0xFF) == SQLITE_NOMEM)
         return CACHE_ERR_MEMORY;
     if ((code & 0xFF) == SQLITE_CORRUPT || (code & 0xFF) == SQLITE_NOTADB)
-        mark_damaged(db);
+        db_mark_damaged(db->directory, db->kind);
     return CACHE_ERR_IO;
 }
 
@@ -197,4 +202,15 @@ const char *db_text(const struct db *db, unsigned n, int column)
 {
     const unsigned char *text = sqlite3_column_text(db->statements[n], column);
     return text != NULL ? (const char *)text : "";
+}
+
+bool db_blob(const struct db *db, unsigned n, int column, void *data, size_t len)
+{
+    const void *blob = sqlite3_column_blob(db->statements[n], column);
+    bool here = blob != NULL && (size_t)sqlite3_column_bytes(db->statements[n], column) == len;
+    if (here)
+        memcpy(data, blob, len);
+    else
+        memset(data, 0, len);
+    return here;
 }

@@ -9,6 +9,7 @@
 #define OUTLOOKFS_CACHE_DB_H
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -24,6 +25,7 @@ struct db_kind {
     const char *const *queries; /* prepared statements; readers prepare the first `reads` */
     unsigned reads, all;
     int wal_soft, wal_hard; /* bytes of WAL: checkpoint between transactions; wait for readers */
+    bool alone;             /* one connection, no shared memory (the journal) */
 };
 extern const struct db_kind db_index_kind, db_bodies_kind;
 
@@ -35,7 +37,7 @@ struct db {
     unsigned count;
 };
 
-enum db_role { DB_READER, DB_WRITER };
+enum db_role { DB_READER, DB_WRITER, DB_JOURNAL };
 
 /* Opens the file of `kind`, which must exist. Returns SQLite's code; `db` wants db_close in any
  * case. */
@@ -91,8 +93,11 @@ int64_t db_inserted(const struct db *db);
 /* Columns of the row that statement `n` stands on. Text is never NULL, and good until db_end. */
 int64_t db_int(const struct db *db, unsigned n, int column);
 const char *db_text(const struct db *db, unsigned n, int column);
+/* Copies a blob of exactly `len` bytes; false, and zeros, where the column holds another. */
+bool db_blob(const struct db *db, unsigned n, int column, void *data, size_t len);
 
-/* The file that tells the next open to set a database aside. */
+/* The file that tells the next open to set a database aside, and making it. */
 void db_damaged_path(char *path, size_t size, const char *directory, const struct db_kind *kind);
+void db_mark_damaged(const char *directory, const struct db_kind *kind);
 
 #endif

@@ -2,9 +2,9 @@
  * A body on its way from the network to bodies.db.
  *
  * The owner's thread gathers bytes; each full chunk becomes a job that carries the memory with it.
- * A body that fits into one chunk is one job in all. What the writer knows of the body (its id,
- * whether a chunk failed) is in `stored`, which outlives the owner's handle: jobs of one body run
- * in order, so the last one, commit or erase, frees it.
+ * A body that fits into one chunk is one job in all. Its SHA-256 is taken as the bytes pass. What
+ * the writer knows of the body (its id, whether a chunk failed) is in `stored`, which outlives the
+ * owner's handle: jobs of one body run in order, so the last one, commit or erase, frees it.
  *
  * Until the last job's transaction stands, the body row bears no message, and nobody can find it.
  */
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/digest.h"
 #include "cache/internal.h"
 #include "cache/statements.h"
 
@@ -26,6 +27,9 @@ struct stored {
     size_t tail_len;
     uint32_t tail_index;
     int64_t message;
+    uint64_t parent, ino; /* of the message, once it is known that it is there */
+    bool digested;        /* sha256 is that of all chunks */
+    uint8_t sha256[DIGEST_SIZE];
     uint64_t size; /* as committed, or as it was here already */
     cache_done_fn *done;
     void *ctx;
@@ -33,6 +37,7 @@ struct stored {
 
 struct cache_incoming {
     struct stored *stored;
+    struct digest digest;
     uint64_t size;
     uint32_t chunks; /* handed over already */
     char *data;      /* the chunk being filled */
@@ -115,7 +120,7 @@ static enum cache_error store_whole(struct writer *writer, struct db *bodies, st
 static enum cache_error run_commit(struct writer *writer, struct job *job)
 {
     struct stored *stored = (struct stored *)job;
-    struct cache_inode inode;
+    struct cache_inode inode = {0};
     enum cache_error error = (enum cache_error)atomic_load(&stored->failed);
     if (error != CACHE_OK)
         return error;
@@ -126,10 +131,16 @@ static enum cache_error run_commit(struct writer *writer, struct job *job)
     struct db *bodies = error == CACHE_OK ? writer_bodies(writer, &error) : NULL;
     if (bodies == NULL)
         return error;
+    stored->parent = inode.parent;
+    stored->ino = inode.ino;
     error = find_other(bodies, stored);
-    if (error == CACHE_ERR_ABSENT)
+    if (error == CACHE_ERR_ABSENT) {
         error = store_whole(writer, bodies, stored);
-    else if (error == CACHE_OK && stored->body != 0)
+        if (error == CACHE_OK && stored->digested)
+            error =
+                db_run(index, INDEX_MESSAGE_DIGEST,
+                       DB_VALUES(DB_INT(stored->message), DB_BLOB(stored->sha256, DIGEST_SIZE)));
+    } else if (error == CACHE_OK && stored->body != 0)
         error = stored_erase(writer, stored->body);
     if (error == CACHE_OK)
         error = db_run(index, INDEX_INODE_EXACT,
@@ -165,6 +176,8 @@ static void put_erase(struct writer *writer, struct stored *stored)
 static void commit_finished(struct writer *writer, struct job *job, enum cache_error error)
 {
     struct stored *stored = (struct stored *)job;
+    if (error == CACHE_OK)
+        keep_tell(writer, stored->parent, stored->ino);
     if (stored->done != NULL)
         stored->done(stored->ctx, error, error == CACHE_OK ? stored->size : 0);
     if (error != CACHE_OK && stored->body != 0)
@@ -193,8 +206,8 @@ enum cache_error cache_incoming_begin(struct cache *cache, struct cache_incoming
 static enum cache_error hand_over(struct cache_incoming *incoming)
 {
     struct writer *writer = &incoming->stored->cache->writer;
-    if (incoming->chunks + 1 >= CHUNK_COUNT_MAX)
-        return CACHE_ERR_FULL; /* 8 GiB: no mail server sends that */
+    if (incoming->chunks + 1 >= CHUNK_TEXT_FIRST)
+        return CACHE_ERR_FULL; /* 4 GiB: no mail server sends that */
     struct chunk_job *chunk = calloc(1, sizeof *chunk);
     if (chunk == NULL)
         return CACHE_ERR_MEMORY;
@@ -245,8 +258,10 @@ enum cache_error cache_incoming_write(struct cache_incoming *incoming, const voi
 {
     const char *from = data;
     enum cache_error error = (enum cache_error)atomic_load(&incoming->stored->failed);
-    if (error == CACHE_OK && len > 0)
+    if (error == CACHE_OK && len > 0) {
         keep_head(incoming, data, len);
+        digest_add(&incoming->digest, data, len);
+    }
     while (error == CACHE_OK && len > 0) {
         if (incoming->len == CHUNK_SIZE)
             error = hand_over(incoming);
@@ -290,6 +305,7 @@ void cache_incoming_commit(struct cache_incoming **incoming, int64_t message, ca
     stored->tail_len = in->len;
     stored->tail_index = in->chunks;
     stored->message = message;
+    stored->digested = digest_end(&in->digest, stored->sha256);
     stored->size = in->size;
     stored->done = done;
     stored->ctx = ctx;
@@ -305,6 +321,7 @@ void cache_incoming_abort(struct cache_incoming **incoming)
     if (in == NULL)
         return;
     *incoming = NULL;
+    digest_free(&in->digest);
     free(in->data);
     if (in->chunks > 0)
         put_erase(&in->stored->cache->writer, in->stored);

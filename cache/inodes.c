@@ -9,7 +9,7 @@ void inode_from_row(const struct db *db, unsigned statement, struct cache_inode 
     *inode = (struct cache_inode){
         .ino = (uint64_t)db_int(db, statement, 0),
         .parent = (uint64_t)db_int(db, statement, 1),
-        .kind = db_int(db, statement, 2) == CACHE_DIRECTORY ? CACHE_DIRECTORY : CACHE_MESSAGE,
+        .kind = (enum cache_kind)db_int(db, statement, 2),
         .mailbox = db_int(db, statement, 3),
         .message = db_int(db, statement, 4),
         .uid = (uint32_t)db_int(db, statement, 5),
@@ -17,6 +17,9 @@ void inode_from_row(const struct db *db, unsigned statement, struct cache_inode 
         .size_exact = db_int(db, statement, 7) != 0,
         .mtime = db_int(db, statement, 8),
         .ctime = db_int(db, statement, 9),
+        .hidden = db_int(db, statement, 11) != 0,
+        .pending = db_int(db, statement, 12) != 0,
+        .alias = db_int(db, statement, 13) != 0,
     };
     if (inode->ino == CACHE_ROOT_INO)
         inode->parent = CACHE_ROOT_INO; /* as ".." of a root; 0 on disk keeps it out of its list */

@@ -7,6 +7,7 @@
 
 #include "cache/cache.h"
 #include "cache/db.h"
+#include "cache/memo.h"
 #include "cache/pins.h"
 #include "cache/pool.h"
 #include "cache/writer.h"
@@ -28,6 +29,7 @@ struct cache {
     struct pool index_readers, bodies_readers;
     bool index_pool_open, bodies_pool_open;
     struct pins pins;
+    struct memo memo;
     struct checked checked;
     struct writer writer;
 };
@@ -53,6 +55,8 @@ struct changes {
     size_t count, room;
 };
 enum cache_error changes_add(struct changes *changes, const struct cache_inode *inode, bool gone);
+/* The same for a row that was made just now. */
+enum cache_error changes_add_new(struct changes *changes, const struct cache_inode *inode);
 /* Tells and forgets them; `changed` may be NULL. */
 void changes_tell(struct changes *changes, cache_change_fn *changed, void *ctx);
 void changes_free(struct changes *changes);
@@ -85,7 +89,8 @@ enum cache_error message_set_flags(struct db *index, int64_t mailbox,
 /* Whether `name` may stand in a directory: not empty, "." or "..", no '/', not too long. */
 bool name_legal(const char *name);
 /* "STEM.eml", "STEM~UID.eml" or "STEM~UID-2.eml" becomes the form with `ordinal` (1: "~UID"),
- * the stem cut on a character boundary to keep within CACHE_NAME_MAX. */
+ * the stem cut on a character boundary to keep within CACHE_SHOWN_MAX, or CACHE_NAME_MAX where it
+ * is longer already. */
 void name_numbered(char *numbered, const char *name, uint32_t uid, unsigned ordinal);
 /* Gives a message's inode another name, one that is free, and notes the change. */
 enum cache_error name_move_aside(struct db *index, const struct cache_inode *inode,
@@ -93,9 +98,10 @@ enum cache_error name_move_aside(struct db *index, const struct cache_inode *ino
 
 /* ---- removal.c ---- */
 
-/* Removes a message, its inode and its body; the directory is counted by the caller. */
+/* Removes a message, its inode and its body; the caller ends the tally. */
+struct tally;
 enum cache_error removal_message(struct writer *writer, struct db *index, int64_t mailbox,
-                                 uint32_t uid, struct changes *changes, struct cache_inode *inode);
+                                 uint32_t uid, struct changes *changes, struct tally *tally);
 /* Removes up to `max` messages of a mailbox; *more: there are others. */
 enum cache_error removal_some(struct writer *writer, int64_t mailbox, size_t max, bool *more,
                               struct changes *changes);
@@ -105,9 +111,23 @@ enum cache_error directory_count(struct db *index, uint64_t ino, int64_t directo
 /* On the caller's thread: drops the messages of a mailbox in steps of REMOVAL_STEP. */
 enum { REMOVAL_STEP = 1000 };
 
+/* ---- bodies.c ---- */
+
+/* Reads from `offset` on, at most `len` bytes, of `size` bytes in chunks whose first is `first`;
+ * *got says how many. Their body is pinned. */
+enum cache_error bodies_read(struct cache *cache, int64_t first, uint64_t size, uint64_t offset,
+                             void *data, size_t len, size_t *got);
+
 /* ---- stored.c: bodies as the writer handles them ---- */
 
-enum { CHUNK_SIZE = 128 << 10, CHUNK_COUNT_MAX = 1 << 16, CHUNK_SHIFT = 16 };
+/* The chunks of a body have ids from `body << CHUNK_SHIFT` on; those of its text view are the upper
+ * half of them. */
+enum {
+    CHUNK_SIZE = 128 << 10,
+    CHUNK_SHIFT = 16,
+    CHUNK_COUNT_MAX = 1 << 16,
+    CHUNK_TEXT_FIRST = 1 << 15
+};
 int64_t body_hour(void); /* now, as the stamp of a body */
 enum cache_error stored_erase(struct writer *writer, int64_t body);
 /* Removes the body of a message that is gone, if it is here: at once, or when it is unpinned. */
@@ -115,6 +135,42 @@ enum cache_error stored_forget(struct writer *writer, int64_t message);
 /* Evicts until under the limit; crowded: it could not. */
 enum cache_error stored_evict(struct writer *writer);
 void stored_note_recent(struct writer *writer, int64_t body);
+
+/* ---- keep.c ---- */
+
+/* The body of the message that `ino` shows has come. */
+void keep_tell(const struct writer *writer, uint64_t parent, uint64_t ino);
+/* Whether the body of `message` is one of cache_keep_mailboxes. */
+enum cache_error keep_asks(struct writer *writer, int64_t message, bool *kept);
+/* The stamp of a body that was kept once; above all hours. */
+#define KEPT_HOUR (INT64_C(1) << 40)
+
+/* ---- tree.c: single mailboxes ---- */
+
+struct tree_job {
+    struct job job;
+    const struct cache_tree_entry *entries;
+    size_t count;
+    void (*shown_ordinal)(const char *shown, unsigned ordinal, char *name);
+    struct changes changes;
+};
+/* Makes one row, or gives a known one what the entry says of it; one without a place is left out.
+ */
+enum cache_error tree_place(struct tree_job *tree, struct writer *writer, struct db *index,
+                            const struct cache_tree_entry *entry);
+/* The directory of a mailbox that has another name, or another level, now. */
+enum cache_error tree_move_directory(struct tree_job *tree, struct db *index,
+                                     const struct cache_inode *inode, const char *shown,
+                                     uint64_t parent);
+enum cache_error tree_empty_mailbox(struct writer *writer, struct db *index, int64_t mailbox,
+                                    struct changes *changes);
+enum cache_error tree_remove_mailbox(struct tree_job *tree, struct writer *writer, struct db *index,
+                                     const struct cache_mailbox *mailbox);
+/* The inode of the mailbox with the server's name `name`; NULL: the root's. */
+enum cache_error tree_inode(struct db *index, const char *name, uint64_t *ino);
+/* On the caller's thread: drops a mailbox's messages, in steps. */
+enum cache_error tree_drop_messages(struct cache *cache, int64_t mailbox, cache_change_fn *changed,
+                                    void *ctx);
 
 /* ---- checked.c ---- */
 

@@ -94,6 +94,9 @@ struct flags_job {
     uint32_t uidvalidity;
     const struct cache_new_flags *flags;
     size_t count;
+    struct cache_new_flags *asked; /* the same; NULL: all of them count */
+    cache_flags_still_fn *still;
+    void *still_ctx;
     struct changes changes;
 };
 
@@ -111,7 +114,7 @@ enum cache_error message_set_flags(struct db *index, int64_t mailbox,
     if (error != CACHE_OK)
         return error == CACHE_ERR_ABSENT ? CACHE_OK : error;
     error = db_run(index, INDEX_INODE_CTIME, DB_VALUES(DB_INT(inode.ino), DB_INT(clock_wall())));
-    return error != CACHE_OK ? error : changes_add(changes, &inode, false);
+    return error != CACHE_OK || inode.hidden ? error : changes_add(changes, &inode, false);
 }
 
 static enum cache_error run_flags(struct writer *writer, struct job *job)
@@ -121,8 +124,27 @@ static enum cache_error run_flags(struct writer *writer, struct job *job)
     struct db *index = writer_index(writer, &error);
     if (index != NULL)
         error = mailbox_check(index, flags->mailbox, flags->uidvalidity);
+    if (flags->asked != NULL)
+        flags->count = flags->still(flags->still_ctx, flags->asked, flags->count);
     for (size_t i = 0; error == CACHE_OK && i < flags->count; i++)
         error = message_set_flags(index, flags->mailbox, &flags->flags[i], &flags->changes);
+    return error;
+}
+
+/* `like` but for what is of one step. */
+static enum cache_error set_flags(struct cache *cache, const struct flags_job *like,
+                                  cache_change_fn *changed, void *ctx)
+{
+    enum cache_error error = CACHE_OK;
+    for (size_t done = 0; error == CACHE_OK && done < like->count; done += REMOVAL_STEP) {
+        struct flags_job job = *like;
+        job.job = (struct job){.run = run_flags};
+        job.flags += done;
+        job.asked += job.asked != NULL ? done : 0;
+        job.count = like->count - done < REMOVAL_STEP ? like->count - done : REMOVAL_STEP;
+        error = writer_do(&cache->writer, &job.job);
+        changes_tell(&job.changes, error == CACHE_OK ? changed : NULL, ctx);
+    }
     return error;
 }
 
@@ -130,17 +152,22 @@ enum cache_error cache_messages_flags(struct cache *cache, int64_t mailbox, uint
                                       const struct cache_new_flags *flags, size_t count,
                                       cache_change_fn *changed, void *ctx)
 {
-    enum cache_error error = CACHE_OK;
-    for (size_t done = 0; error == CACHE_OK && done < count; done += REMOVAL_STEP) {
-        struct flags_job job = {
-            .job = {.run = run_flags},
-            .mailbox = mailbox,
-            .uidvalidity = uidvalidity,
-            .flags = flags + done,
-            .count = count - done < REMOVAL_STEP ? count - done : REMOVAL_STEP,
-        };
-        error = writer_do(&cache->writer, &job.job);
-        changes_tell(&job.changes, error == CACHE_OK ? changed : NULL, ctx);
-    }
-    return error;
+    const struct flags_job like = {
+        .mailbox = mailbox, .uidvalidity = uidvalidity, .flags = flags, .count = count};
+    return set_flags(cache, &like, changed, ctx);
+}
+
+enum cache_error cache_messages_flags_if(struct cache *cache, int64_t mailbox, uint32_t uidvalidity,
+                                         struct cache_new_flags *flags, size_t count,
+                                         cache_flags_still_fn *still, void *still_ctx,
+                                         cache_change_fn *changed, void *ctx)
+{
+    const struct flags_job like = {.mailbox = mailbox,
+                                   .uidvalidity = uidvalidity,
+                                   .flags = flags,
+                                   .count = count,
+                                   .asked = flags,
+                                   .still = still,
+                                   .still_ctx = still_ctx};
+    return set_flags(cache, &like, changed, ctx);
 }

@@ -42,7 +42,8 @@ void name_numbered(char *numbered, const char *name, uint32_t uid, unsigned ordi
         snprintf(tail, sizeof tail, "~%u.eml", uid);
     size_t len = without_tail(name, strlen(name), ".eml");
     len = without_tail(name, len, plain);
-    size_t room = CACHE_NAME_MAX - strlen(tail);
+    size_t most = strlen(name) > CACHE_SHOWN_MAX ? CACHE_NAME_MAX : CACHE_SHOWN_MAX;
+    size_t room = most - strlen(tail);
     if (len > room)
         len = cut_at_character(name, room);
     memcpy(numbered, name, len);

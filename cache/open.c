@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "cache/internal.h"
+#include "cache/placement.h"
 #include "cache/statements.h"
 
 static pthread_once_t sqlite_once = PTHREAD_ONCE_INIT;
@@ -49,6 +49,8 @@ static enum cache_error open_files(struct cache *cache, const char *user, const 
         if (error != CACHE_OK)
             break;
         error = reconcile_bodies(&cache->writer, !clean);
+        if (error == CACHE_OK)
+            error = placement_reset(&cache->writer);
     }
     return error;
 }
@@ -70,6 +72,7 @@ enum cache_error cache_open(struct cache **cache, const char *directory, const c
     c->writer.bodies.clean = BODIES_CLEAN;
     c->writer.cache = c;
     pins_init(&c->pins);
+    memo_init(&c->memo);
     checked_init(&c->checked);
     error = files_lock(c, directory, text);
     if (error == CACHE_OK)
@@ -115,6 +118,7 @@ void cache_close(struct cache **cache)
         return;
     bool ran = c->writer.started;
     writer_stop(&c->writer);
+    free(c->writer.kept.mailboxes);
     if (c->index_pool_open)
         pool_close(&c->index_readers);
     if (c->bodies_pool_open)
@@ -124,6 +128,7 @@ void cache_close(struct cache **cache)
     db_close(&c->writer.bodies.db);
     db_close(&c->writer.index.db);
     pins_destroy(&c->pins);
+    memo_destroy(&c->memo);
     checked_destroy(&c->checked);
     if (c->lock_fd >= 0)
         close(c->lock_fd);

@@ -20,7 +20,7 @@ enum { RECONCILE_BATCH = 256 };
 
 struct found {
     int64_t body, message;
-    uint64_t size;
+    uint64_t size, text;
 };
 
 static enum cache_error remove_partial(struct writer *writer)
@@ -48,6 +48,7 @@ static enum cache_error next_batch(struct db *bodies, int64_t after, struct foun
             .body = db_int(bodies, BODIES_EACH, 0),
             .message = db_int(bodies, BODIES_EACH, 1),
             .size = (uint64_t)db_int(bodies, BODIES_EACH, 2),
+            .text = (uint64_t)db_int(bodies, BODIES_EACH, 3),
         };
         step = db_next(bodies, BODIES_EACH);
     }
@@ -71,7 +72,7 @@ static enum cache_error settle(struct writer *writer, struct db *index, const st
         error = db_run(index, INDEX_INODE_EXACT,
                        DB_VALUES(DB_INT(found->message), DB_INT(found->size)));
     writer->totals.bodies++;
-    writer->totals.bytes += found->size;
+    writer->totals.bytes += found->size + found->text;
     return error;
 }
 

@@ -5,8 +5,7 @@
  */
 #include <stdlib.h>
 
-#include "base/clock.h"
-#include "cache/internal.h"
+#include "cache/placement.h"
 #include "cache/statements.h"
 
 enum cache_error directory_count(struct db *index, uint64_t ino, int64_t directories,
@@ -17,18 +16,21 @@ enum cache_error directory_count(struct db *index, uint64_t ino, int64_t directo
 }
 
 enum cache_error removal_message(struct writer *writer, struct db *index, int64_t mailbox,
-                                 uint32_t uid, struct changes *changes, struct cache_inode *inode)
+                                 uint32_t uid, struct changes *changes, struct tally *tally)
 {
+    struct cache_inode inode;
     enum cache_error error =
-        inode_query(index, INDEX_INODE_OF_UID, DB_VALUES(DB_INT(mailbox), DB_INT(uid)), inode);
+        inode_query(index, INDEX_INODE_OF_UID, DB_VALUES(DB_INT(mailbox), DB_INT(uid)), &inode);
     if (error == CACHE_OK)
-        error = db_run(index, INDEX_INODE_DELETE, DB_VALUES(DB_INT(inode->ino)));
+        error = db_run(index, INDEX_INODE_DELETE, DB_VALUES(DB_INT(inode.ino)));
     if (error == CACHE_OK)
-        error = db_run(index, INDEX_MESSAGE_DELETE, DB_VALUES(DB_INT(inode->message)));
+        error = db_run(index, INDEX_MESSAGE_DELETE, DB_VALUES(DB_INT(inode.message)));
+    if (error == CACHE_OK && !inode.hidden)
+        error = changes_add(changes, &inode, true);
     if (error == CACHE_OK)
-        error = changes_add(changes, inode, true);
+        error = tally_add(index, tally, &inode, -1);
     if (error == CACHE_OK)
-        error = stored_forget(writer, inode->message);
+        error = stored_forget(writer, inode.message);
     return error;
 }
 
@@ -49,19 +51,19 @@ enum cache_error removal_some(struct writer *writer, int64_t mailbox, size_t max
 {
     enum cache_error error = CACHE_OK;
     struct db *index = writer_index(writer, &error);
-    struct cache_inode inode = {0};
+    struct tally tally = {0};
     size_t removed = 0;
     uint32_t uid = 0;
     if (index != NULL)
         error = first_uid(index, mailbox, &uid);
     while (error == CACHE_OK && uid != 0 && removed < max) {
-        error = removal_message(writer, index, mailbox, uid, changes, &inode);
+        error = removal_message(writer, index, mailbox, uid, changes, &tally);
         removed++;
         if (error == CACHE_OK)
             error = first_uid(index, mailbox, &uid);
     }
-    if (error == CACHE_OK && removed > 0) /* all of them stand in the mailbox's own directory */
-        error = directory_count(index, inode.parent, 0, -(int64_t)removed, clock_wall());
+    if (error == CACHE_OK)
+        error = tally_end(index, &tally);
     *more = uid != 0;
     return error;
 }
@@ -82,19 +84,15 @@ static enum cache_error run_gone(struct writer *writer, struct job *job)
     struct gone_job *gone = (struct gone_job *)job;
     enum cache_error error = CACHE_OK;
     struct db *index = writer_index(writer, &error);
-    struct cache_inode inode = {0};
-    int64_t removed = 0;
+    struct tally tally = {0};
     if (index != NULL)
         error = mailbox_check(index, gone->mailbox, gone->uidvalidity);
     for (size_t i = 0; error == CACHE_OK && i < gone->count; i++) {
         error =
-            removal_message(writer, index, gone->mailbox, gone->uids[i], &gone->changes, &inode);
-        removed += error == CACHE_OK ? 1 : 0;
+            removal_message(writer, index, gone->mailbox, gone->uids[i], &gone->changes, &tally);
         error = error == CACHE_ERR_ABSENT ? CACHE_OK : error;
     }
-    if (error == CACHE_OK && removed > 0)
-        error = directory_count(index, gone->changes.list[0].parent, 0, -removed, clock_wall());
-    return error;
+    return error == CACHE_OK ? tally_end(index, &tally) : error;
 }
 
 enum cache_error cache_messages_gone(struct cache *cache, int64_t mailbox, uint32_t uidvalidity,

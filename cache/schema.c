@@ -8,6 +8,11 @@
  * AUTOINCREMENT keeps ids from being reused. A directory's row counts its entries, because st_nlink
  * is asked for all the time. `message` is NULL for a directory, a root's parent 0.
  *
+ * Version 2 of index.db knows what changes need (outcomes.h): `hidden` inodes keep their name but
+ * do not stand in the directory, `pending` ones stand elsewhere, or nowhere, only until an outcome
+ * is known; `alias` tells a name that the user gave. A `provisional` message came from an outcome,
+ * and the next listing that brings it fills in what the server says.
+ *
  * bodies.db. A body row without a message is one still on its way in. The chunk `index` of body
  * `id` has the key id << 16 | index: one row id lookup. `state` carries totals, so that nothing has
  * to be counted at open; `pair` ties the file to the index.db whose message ids it uses.
@@ -44,6 +49,24 @@ static const char index_1[] =
     " SELECT 1, 0, 1, 0, 0, 0, 0, now, now, ''"
     " FROM (SELECT CAST(strftime('%s', 'now') AS INTEGER) AS now);";
 
+/* SQLite fits an index to a query with the same literal term: hidden = 0. */
+static const char index_2[] =
+    "ALTER TABLE message ADD COLUMN provisional INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE message ADD COLUMN copy_of INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE message ADD COLUMN digest BLOB;"   /* SHA-256 of the body */
+    "ALTER TABLE message ADD COLUMN uploaded BLOB;" /* and of the bytes that it was made of here */
+    "ALTER TABLE message ADD COLUMN uploaded_size INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX message_digest ON message (digest) WHERE digest IS NOT NULL;"
+    "ALTER TABLE inode ADD COLUMN hidden INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE inode ADD COLUMN pending INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE inode ADD COLUMN alias INTEGER NOT NULL DEFAULT 0;"
+    "DROP INDEX inode_name;"
+    "CREATE UNIQUE INDEX inode_name ON inode (parent, name) WHERE hidden = 0;"
+    "DROP INDEX inode_parent;"
+    "CREATE INDEX inode_parent ON inode (parent) WHERE hidden = 0;"
+    "CREATE INDEX inode_pending ON inode (pending) WHERE pending = 1;"
+    "CREATE INDEX inode_staged ON inode (kind) WHERE kind = 3;";
+
 static const char bodies_1[] =
     "CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 1), pair INTEGER NOT NULL,"
     " clean INTEGER NOT NULL, bodies INTEGER NOT NULL, bytes INTEGER NOT NULL);"
@@ -52,8 +75,13 @@ static const char bodies_1[] =
     "CREATE INDEX body_used ON body (used);"
     "CREATE TABLE chunk (id INTEGER PRIMARY KEY, data BLOB NOT NULL);";
 
-const char *const schema_index_steps[SCHEMA_INDEX_VERSION] = {index_1};
-const char *const schema_bodies_steps[SCHEMA_BODIES_VERSION] = {bodies_1};
+const char *const schema_index_steps[SCHEMA_INDEX_VERSION] = {index_1, index_2};
+/* The text view of a message goes with its body: texts.c. */
+static const char bodies_2[] =
+    "ALTER TABLE body ADD COLUMN text INTEGER NOT NULL DEFAULT 0;"          /* bytes */
+    "ALTER TABLE body ADD COLUMN text_version INTEGER NOT NULL DEFAULT 0;"; /* 0: there is none */
+
+const char *const schema_bodies_steps[SCHEMA_BODIES_VERSION] = {bodies_1, bodies_2};
 
 int schema_integer(struct db *db, const char *sql, int64_t *value)
 {

@@ -3,7 +3,8 @@
  *
  * Eviction goes by `used`, an hour, then by age. The last few bodies that came within seconds stay,
  * whatever the limit says, so that those who wait for them find them; what is pinned stays while it
- * is pinned. One round removes a bounded number; the writer comes back for the rest.
+ * is pinned; what belongs to a kept mailbox goes last (keep.c). One round removes a bounded number;
+ * the writer comes back for the rest.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,8 @@ enum { EVICT_LOOK = 512, EVICT_MS = 50, HOUR = 3600 };
 
 struct victim {
     int64_t body, message;
-    uint64_t size;
+    uint64_t size; /* with its text */
+    int64_t used;
 };
 
 int64_t body_hour(void)
@@ -66,7 +68,7 @@ enum cache_error stored_forget(struct writer *writer, int64_t message)
     struct victim victim = {
         .body = db_int(bodies, BODIES_FIND, 0),
         .message = message,
-        .size = (uint64_t)db_int(bodies, BODIES_FIND, 1),
+        .size = (uint64_t)(db_int(bodies, BODIES_FIND, 1) + db_int(bodies, BODIES_FIND, 3)),
     };
     bool held = false;
     db_end(bodies, BODIES_FIND);
@@ -95,6 +97,7 @@ static enum cache_error oldest(struct db *bodies, struct victim *victims, size_t
             .body = db_int(bodies, BODIES_OLDEST, 0),
             .message = db_int(bodies, BODIES_OLDEST, 1),
             .size = (uint64_t)db_int(bodies, BODIES_OLDEST, 2),
+            .used = db_int(bodies, BODIES_OLDEST, 3),
         };
         step = db_next(bodies, BODIES_OLDEST);
     }
@@ -104,11 +107,27 @@ static enum cache_error oldest(struct db *bodies, struct victim *victims, size_t
     return CACHE_OK;
 }
 
+/* Whether the body stays for now since its mailbox is kept: it goes to the end of the order. What
+ * is there already goes once nothing else can, now or (`others`) in a moment. */
+static enum cache_error put_last(struct db *bodies, struct writer *writer,
+                                 const struct victim *victim, bool others, bool *stays)
+{
+    bool last = victim->used >= KEPT_HOUR;
+    *stays = false;
+    if (last && !others)
+        return CACHE_OK;
+    enum cache_error error = keep_asks(writer, victim->message, stays);
+    if (error == CACHE_OK && *stays && !last)
+        error = db_run(bodies, BODIES_STAMP, DB_VALUES(DB_INT(victim->body), DB_INT(KEPT_HOUR)));
+    return error;
+}
+
 enum cache_error stored_evict(struct writer *writer)
 {
     struct victim victims[EVICT_LOOK];
     enum cache_error error = CACHE_OK;
     size_t count = 0, evicted = 0;
+    bool spared = false;
     uint64_t limit = writer->cache->body_bytes, before = writer->totals.bytes;
     int64_t now = clock_ms();
     struct db *bodies = writer_bodies(writer, &error);
@@ -116,9 +135,13 @@ enum cache_error stored_evict(struct writer *writer)
         error = oldest(bodies, victims, &count);
     for (size_t i = 0; error == CACHE_OK && i < count && writer->totals.bytes > limit; i++) {
         bool held = false;
-        if (came_just_now(writer, victims[i].body, now) || clock_ms() - now >= EVICT_MS)
+        if (came_just_now(writer, victims[i].body, now) || clock_ms() - now >= EVICT_MS) {
+            spared = true;
             continue;
-        error = remove_whole(writer, &victims[i], false, &held);
+        }
+        error = put_last(bodies, writer, &victims[i], spared, &held);
+        if (error == CACHE_OK && !held)
+            error = remove_whole(writer, &victims[i], false, &held);
         evicted += held ? 0 : 1;
     }
     writer->crowded = writer->totals.bytes > limit;

@@ -22,14 +22,6 @@ struct mailbox_list {
     size_t count, room;
 };
 
-struct tree_job {
-    struct job job;
-    const struct cache_tree_entry *entries;
-    size_t count;
-    void (*shown_ordinal)(const char *shown, unsigned ordinal, char *name);
-    struct changes changes;
-};
-
 /* ---- which mailboxes are missing ---- */
 
 static int compare_names(const void *a, const void *b)
@@ -90,8 +82,8 @@ static enum cache_error find_missing(struct db *db, const struct cache_tree_entr
 
 /* ---- removing ---- */
 
-static enum cache_error empty_mailbox(struct writer *writer, struct db *index, int64_t mailbox,
-                                      struct changes *changes)
+enum cache_error tree_empty_mailbox(struct writer *writer, struct db *index, int64_t mailbox,
+                                    struct changes *changes)
 {
     bool more = true;
     enum cache_error error = CACHE_OK;
@@ -102,11 +94,11 @@ static enum cache_error empty_mailbox(struct writer *writer, struct db *index, i
     return error;
 }
 
-static enum cache_error remove_mailbox(struct tree_job *tree, struct writer *writer,
-                                       struct db *index, const struct cache_mailbox *mailbox)
+enum cache_error tree_remove_mailbox(struct tree_job *tree, struct writer *writer, struct db *index,
+                                     const struct cache_mailbox *mailbox)
 {
     struct cache_inode inode;
-    enum cache_error error = empty_mailbox(writer, index, mailbox->id, &tree->changes);
+    enum cache_error error = tree_empty_mailbox(writer, index, mailbox->id, &tree->changes);
     if (error == CACHE_OK)
         error = inode_query(index, INDEX_INODE_GET, DB_VALUES(DB_INT(mailbox->ino)), &inode);
     if (error == CACHE_OK)
@@ -126,7 +118,7 @@ static enum cache_error remove_missing(struct tree_job *tree, struct writer *wri
     struct mailbox_list missing = {0};
     enum cache_error error = find_missing(index, tree->entries, tree->count, &missing);
     for (size_t i = 0; error == CACHE_OK && i < missing.count; i++)
-        error = remove_mailbox(tree, writer, index, &missing.list[i]);
+        error = tree_remove_mailbox(tree, writer, index, &missing.list[i]);
     free(missing.list);
     return error;
 }
@@ -154,15 +146,14 @@ static enum cache_error free_name(struct tree_job *tree, struct db *index, uint6
     return CACHE_ERR_IO;
 }
 
-static enum cache_error parent_inode(struct db *index, const struct cache_tree_entry *entry,
-                                     uint64_t *ino)
+enum cache_error tree_inode(struct db *index, const char *name, uint64_t *ino)
 {
     *ino = CACHE_ROOT_INO;
-    if (entry->parent == NULL)
+    if (name == NULL)
         return CACHE_OK;
     struct cache_mailbox row;
     enum cache_error error =
-        mailbox_query(index, INDEX_MAILBOX_FIND, DB_VALUES(DB_TEXT(entry->parent)), &row);
+        mailbox_query(index, INDEX_MAILBOX_FIND, DB_VALUES(DB_TEXT(name)), &row);
     *ino = row.ino;
     cache_mailbox_free(&row);
     return error;
@@ -171,7 +162,7 @@ static enum cache_error parent_inode(struct db *index, const struct cache_tree_e
 static enum cache_error add_mailbox(struct tree_job *tree, struct db *index,
                                     const struct cache_tree_entry *entry, uint64_t parent)
 {
-    struct cache_inode inode = {.parent = parent};
+    struct cache_inode inode = {.parent = parent, .kind = CACHE_DIRECTORY};
     enum cache_error error =
         db_run(index, INDEX_MAILBOX_INSERT,
                DB_VALUES(DB_TEXT(entry->name), DB_INT(entry->delimiter), DB_INT(entry->role),
@@ -190,13 +181,13 @@ static enum cache_error add_mailbox(struct tree_job *tree, struct db *index,
         error = directory_count(index, inode.ino, 0, 0, clock_wall());
     if (error == CACHE_OK)
         error = directory_count(index, parent, 1, 0, clock_wall());
-    return error != CACHE_OK ? error : changes_add(&tree->changes, &inode, false);
+    return error != CACHE_OK ? error : changes_add_new(&tree->changes, &inode);
 }
 
 /* The server reports a mailbox at another level than before (another delimiter, say). */
-static enum cache_error move_directory(struct tree_job *tree, struct db *index,
-                                       const struct cache_inode *inode, const char *shown,
-                                       uint64_t parent)
+enum cache_error tree_move_directory(struct tree_job *tree, struct db *index,
+                                     const struct cache_inode *inode, const char *shown,
+                                     uint64_t parent)
 {
     struct cache_inode moved = *inode;
     moved.parent = parent;
@@ -210,7 +201,7 @@ static enum cache_error move_directory(struct tree_job *tree, struct db *index,
         error = directory_count(index, parent, 1, 0, clock_wall());
     if (error == CACHE_OK)
         error = changes_add(&tree->changes, inode, true);
-    return error != CACHE_OK ? error : changes_add(&tree->changes, &moved, false);
+    return error != CACHE_OK ? error : changes_add_new(&tree->changes, &moved);
 }
 
 static enum cache_error keep_directory(struct tree_job *tree, struct writer *writer,
@@ -225,20 +216,20 @@ static enum cache_error keep_directory(struct tree_job *tree, struct writer *wri
     /* DELETE of a mailbox that has children leaves a \Noselect one without messages (RFC 3501
      * 6.3.4). */
     if (error == CACHE_OK && row->selectable && !entry->selectable)
-        error = empty_mailbox(writer, index, row->id, &tree->changes);
+        error = tree_empty_mailbox(writer, index, row->id, &tree->changes);
     if (error == CACHE_OK)
         error = inode_query(index, INDEX_INODE_GET, DB_VALUES(DB_INT(row->ino)), &inode);
     if (error == CACHE_OK && inode.parent != parent)
-        error = move_directory(tree, index, &inode, entry->shown, parent);
+        error = tree_move_directory(tree, index, &inode, entry->shown, parent);
     return error;
 }
 
-static enum cache_error place(struct tree_job *tree, struct writer *writer, struct db *index,
-                              const struct cache_tree_entry *entry)
+enum cache_error tree_place(struct tree_job *tree, struct writer *writer, struct db *index,
+                            const struct cache_tree_entry *entry)
 {
     struct cache_mailbox row = {0};
     uint64_t parent = 0;
-    enum cache_error error = parent_inode(index, entry, &parent);
+    enum cache_error error = tree_inode(index, entry->parent, &parent);
     if (error == CACHE_ERR_ABSENT || !name_legal(entry->shown)) {
         log_warn("cache: mailbox \"%s\" has no place in the tree", entry->name);
         return CACHE_OK;
@@ -261,7 +252,7 @@ static enum cache_error run_tree(struct writer *writer, struct job *job)
     if (index != NULL)
         error = remove_missing(tree, writer, index);
     for (size_t i = 0; error == CACHE_OK && i < tree->count; i++)
-        error = place(tree, writer, index, &tree->entries[i]);
+        error = tree_place(tree, writer, index, &tree->entries[i]);
     return error;
 }
 
@@ -280,18 +271,16 @@ static enum cache_error run_drop(struct writer *writer, struct job *job)
     return removal_some(writer, drop->mailbox, REMOVAL_STEP, &drop->more, &drop->changes);
 }
 
-static enum cache_error drop_messages(struct cache *cache, const struct mailbox_list *missing,
-                                      cache_change_fn *changed, void *ctx)
+enum cache_error tree_drop_messages(struct cache *cache, int64_t mailbox, cache_change_fn *changed,
+                                    void *ctx)
 {
     enum cache_error error = CACHE_OK;
-    for (size_t i = 0; error == CACHE_OK && i < missing->count; i++) {
-        bool more = true;
-        while (error == CACHE_OK && more) {
-            struct drop_job drop = {.job = {.run = run_drop}, .mailbox = missing->list[i].id};
-            error = writer_do(&cache->writer, &drop.job);
-            changes_tell(&drop.changes, error == CACHE_OK ? changed : NULL, ctx);
-            more = drop.more;
-        }
+    bool more = true;
+    while (error == CACHE_OK && more) {
+        struct drop_job drop = {.job = {.run = run_drop}, .mailbox = mailbox};
+        error = writer_do(&cache->writer, &drop.job);
+        changes_tell(&drop.changes, error == CACHE_OK ? changed : NULL, ctx);
+        more = drop.more;
     }
     return error;
 }
@@ -311,8 +300,8 @@ cache_tree_replace(struct cache *cache, const struct cache_tree_entry *entries, 
     struct db *db = pool_borrow(&cache->index_readers);
     enum cache_error error = find_missing(db, entries, count, &missing);
     pool_return(&cache->index_readers, db);
-    if (error == CACHE_OK)
-        error = drop_messages(cache, &missing, changed, ctx);
+    for (size_t i = 0; error == CACHE_OK && i < missing.count; i++)
+        error = tree_drop_messages(cache, missing.list[i].id, changed, ctx);
     free(missing.list);
     if (error == CACHE_OK)
         error = writer_do(&cache->writer, &tree.job);

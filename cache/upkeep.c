@@ -79,7 +79,8 @@ enum cache_error upkeep_run(struct writer *writer)
     if (error == CACHE_OK && stamps_delay(writer) == 0)
         error = write_stamps(writer);
     writer->crowded = false;
-    if (error == CACHE_OK && writer->totals.bytes > writer->cache->body_bytes)
+    if (error == CACHE_OK && writer->totals.bytes > writer->cache->body_bytes &&
+        writer->keep.arrived == NULL)
         error = stored_evict(writer);
     if (error == CACHE_OK)
         error = write_totals(writer);
@@ -133,11 +134,11 @@ static void checkpoint(struct writer_side *side, int mode)
     side->wal_tried = side->wal_pages;
 }
 
-static void side_checkpoint(struct writer_side *side, bool idle)
+static void side_checkpoint(struct writer_side *side, bool idle, int64_t soft)
 {
     int64_t page_size = side->db.kind->page_size;
     int64_t pending = (side->wal_pages - side->wal_tried) * page_size;
-    if (pending == 0 || (!idle && pending < side->db.kind->wal_soft))
+    if (pending == 0 || (!idle && pending < soft))
         return;
     bool force = side->wal_pages * page_size >= side->db.kind->wal_hard;
     checkpoint(side, force ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE);
@@ -150,6 +151,10 @@ void upkeep_checkpoint(struct writer *writer, bool idle)
         writer->committed_ms = clock_ms(); /* what is given back is a commit too: not at once */
         writer->surplus = give_back(&writer->bodies, writer->cache->body_bytes);
     }
-    side_checkpoint(&writer->index, idle);
-    side_checkpoint(&writer->bodies, idle);
+    /* The WAL of a small cache must not be what takes the room. */
+    int64_t soft = db_bodies_kind.wal_soft;
+    if (writer->cache->body_bytes < (uint64_t)soft)
+        soft = (int64_t)writer->cache->body_bytes;
+    side_checkpoint(&writer->index, idle, db_index_kind.wal_soft);
+    side_checkpoint(&writer->bodies, idle, soft);
 }

@@ -6,10 +6,8 @@
  */
 #include "cache/writer.h"
 
-#include <errno.h>
-#include <time.h>
-
 #include "base/clock.h"
+#include "base/condition.h"
 #include "base/log.h"
 #include "cache/internal.h"
 #include "cache/statements.h"
@@ -196,6 +194,8 @@ static enum cache_error finish_transaction(struct writer *writer, enum cache_err
 {
     bool any = writer->index.begun || writer->bodies.begun;
     enum cache_error error = lost;
+    if (any)
+        memo_shut(&writer->cache->memo);
     if (error == CACHE_OK)
         error = side_commit(&writer->bodies);
     if (error == CACHE_OK) {
@@ -208,6 +208,8 @@ static enum cache_error finish_transaction(struct writer *writer, enum cache_err
         writer->totals = writer->stored;
         writer->unsure = true;
     }
+    if (any) /* before a body that is gone can be pinned again */
+        memo_reopen(&writer->cache->memo);
     pins_forgive(&writer->cache->pins);
     if (any)
         writer->committed_ms = clock_ms();
@@ -283,22 +285,11 @@ static void run_transaction(struct writer *writer)
 static void wait_for_work(struct writer *writer, bool *work, bool *stop)
 {
     int delay = upkeep_delay(writer);
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += delay / 1000;
-    until.tv_nsec += delay % 1000 * 1000000L;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000L;
-    }
+    int64_t until = delay < 0 ? INT64_MAX : clock_ms() + delay;
     pthread_mutex_lock(&writer->lock);
     while (writer->urgent.first == NULL && writer->normal.first == NULL && !writer->nudged &&
-           !writer->stopping) {
-        if (delay < 0)
-            pthread_cond_wait(&writer->work, &writer->lock);
-        else if (pthread_cond_timedwait(&writer->work, &writer->lock, &until) == ETIMEDOUT)
-            break;
-    }
+           !writer->stopping && condition_wait(&writer->work, &writer->lock, until))
+        continue;
     *work = writer->urgent.first != NULL || writer->normal.first != NULL;
     *stop = writer->stopping && !*work;
     writer->nudged = false;
@@ -334,12 +325,8 @@ enum cache_error writer_start(struct writer *writer, struct cache *cache)
     writer->stamped_ms = clock_ms();
     sqlite3_wal_hook(writer->index.db.handle, note_wal, &writer->index);
     sqlite3_wal_hook(writer->bodies.db.handle, note_wal, &writer->bodies);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_mutex_init(&writer->lock, NULL);
-    pthread_cond_init(&writer->work, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    condition_init(&writer->work);
     pthread_cond_init(&writer->room, NULL);
     if (pthread_create(&writer->thread, NULL, writer_main, writer) != 0)
         return CACHE_ERR_MEMORY;

@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "cache/cache.h"
 #include "cache/db.h"
 
 struct writer;
@@ -53,6 +54,18 @@ struct totals {
 
 enum { WRITER_ROOM = 8 << 20, WRITER_SLICE_MS = 50, WRITER_RECENT = 128, WRITER_GRACE_MS = 5000 };
 
+/* cache_keep_all. `arrived` NULL: bodies are evicted as ever. */
+struct keep {
+    cache_change_fn *arrived;
+    void *ctx;
+};
+
+/* cache_keep_mailboxes: ids, ascending; malloc. */
+struct kept {
+    int64_t *mailboxes;
+    size_t count;
+};
+
 struct writer {
     struct cache *cache;
     pthread_t thread;
@@ -78,6 +91,8 @@ struct writer {
     bool closing;                     /* the last round: stamps do not wait for their minute */
     bool crowded;                     /* more bytes than there is room for, but nothing to evict */
     bool surplus;                     /* bodies.db has pages to give back to the disk */
+    struct keep keep;
+    struct kept kept;
     bool unsure; /* something was lost: the next open must compare the two files */
 };
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -19,16 +20,21 @@
 #include "cli/paths.h"
 #include "cli/report.h"
 
-/* Returns a connection to `name` in `dir`, or -1; removes a dead socket. */
+/* Returns a connection to `name` in `dir`, or -1; removes a dead socket. The socket's backlog may
+ * be full for a moment: connect waits for room, but not without a bound (unix(7): SO_SNDTIMEO). */
 static int connect_in(int dir, const char *name)
 {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const struct timeval patience = {.tv_sec = CONTROL_PATIENCE_MS / 1000};
     struct sockaddr_un address;
     control_address(dir, name, &address);
+    if (fd >= 0)
+        setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) == 0) {
         struct ucred peer = {.uid = (uid_t)-1};
         socklen_t len = sizeof peer;
-        if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid())
+        if (fcntl(fd, F_SETFL, O_NONBLOCK) == 0 &&
+            getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && peer.uid == geteuid())
             return fd;
     } else if (fd >= 0 && errno == ECONNREFUSED) {
         unlinkat(dir, name, 0);
@@ -54,7 +60,7 @@ static void each_dir(bool (*visit)(void *ctx, int dir), void *ctx)
     free(state);
     const struct dirent *entry;
     while (accounts != NULL && !done && (entry = readdir(accounts)) != NULL) {
-        if (entry->d_name[0] == '.')
+        if (!paths_account_valid(entry->d_name))
             continue;
         dir =
             openat(dirfd(accounts), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -139,46 +145,77 @@ static bool wait_for(int fd, short events, int64_t deadline)
     return ready == 1;
 }
 
-static bool send_all(int fd, const char *text, int64_t deadline)
+/* Sends bytes, and with the first of them `pass` unless that is -1. */
+static ssize_t send_some(int fd, const char *text, size_t len, int pass)
 {
-    size_t len = strlen(text);
+    struct iovec bytes = {.iov_base = (void *)(uintptr_t)text, .iov_len = len}; /* only read */
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    struct msghdr message = {.msg_iov = &bytes, .msg_iovlen = 1};
+    if (pass >= 0) {
+        message.msg_control = &control;
+        message.msg_controllen = CMSG_LEN(sizeof(int));
+        control.header = (struct cmsghdr){
+            .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+        memcpy(CMSG_DATA(&control.header), &pass, sizeof pass);
+    }
+    return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+bool control_send(int fd, const char *request, int pass, char *why)
+{
+    int64_t deadline = clock_ms() + CONTROL_PATIENCE_MS;
+    size_t len = strlen(request);
     while (len > 0) {
-        ssize_t n = send(fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (n < 0 && errno != EAGAIN && errno != EINTR)
-            return false;
+        ssize_t n = send_some(fd, request, len, pass);
         if (n > 0) {
-            text += n;
+            request += n;
             len -= (size_t)n;
-        } else if (!wait_for(fd, POLLOUT, deadline)) {
-            return false;
+            pass = -1;
+        } else if ((errno != EAGAIN && errno != EINTR) || !wait_for(fd, POLLOUT, deadline)) {
+            return cli_cause(why, "the mount's process does not take requests");
         }
     }
     return true;
 }
 
-bool control_exchange(int fd, const char *request, struct buffer *out, char *why)
+static enum control_got lost(char *why, const char *cause)
 {
-    int64_t deadline = clock_ms() + CONTROL_PATIENCE_MS;
-    if (!send_all(fd, request, deadline))
-        return cli_cause(why, "the mount's process does not take requests");
-    size_t start = out->len;
+    cli_cause(why, "%s", cause);
+    return CONTROL_LOST;
+}
+
+enum control_got control_receive(int fd, struct buffer *out, int ms, char *why)
+{
+    enum { PART = 65536 };
+    int64_t deadline = clock_ms() + ms;
     for (;;) {
-        char *room = buffer_reserve(out, 4096);
+        char *room = buffer_reserve(out, PART);
         if (room == NULL)
-            return cli_cause(why, "the mount's process answers with too much");
+            return lost(why, "the mount's process answers with too much");
         if (!wait_for(fd, POLLIN, deadline))
-            return cli_cause(why, "the mount's process does not answer");
-        ssize_t n = recv(fd, room, 4096, MSG_DONTWAIT);
+            return CONTROL_LATER;
+        ssize_t n = recv(fd, room, PART, MSG_DONTWAIT);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             continue;
         if (n <= 0)
-            return cli_cause(why, "the mount's process ended");
+            return lost(why, "the mount's process ended");
         buffer_commit(out, (size_t)n);
-        char *end = memchr(out->data + start, '\n', out->len - start);
-        if (end != NULL) {
-            *end = '\0';
-            out->len = (size_t)(end - out->data);
-            return true;
-        }
+        if (out->data[out->len - 1] != '\n') /* one request at a time: it is the last byte */
+            continue;
+        out->data[--out->len] = '\0';
+        return CONTROL_ANSWER;
     }
+}
+
+bool control_exchange(int fd, const char *request, struct buffer *out, char *why)
+{
+    if (!control_send(fd, request, -1, why))
+        return false;
+    enum control_got got = control_receive(fd, out, CONTROL_PATIENCE_MS, why);
+    if (got == CONTROL_LATER)
+        cli_cause(why, "the mount's process does not answer");
+    return got == CONTROL_ANSWER;
 }

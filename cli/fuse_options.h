@@ -9,10 +9,11 @@
 
 #include "base/buffer.h"
 
-enum fuse_option { FUSE_OPTION_TAKEN, FUSE_OPTION_BAD, FUSE_OPTION_UNKNOWN };
+enum fuse_option { FUSE_OPTION_TAKEN, FUSE_OPTION_BAD, FUSE_OPTION_REFUSED, FUSE_OPTION_UNKNOWN };
 
 /* Appends the option to `out`, comma-separated and escaped as fuse_opt wants it, or drops it.
- * FUSE_OPTION_BAD: a value is missing, or is there where none belongs. */
+ * FUSE_OPTION_BAD: a value is missing, or is there where none belongs. FUSE_OPTION_REFUSED:
+ * remount, which would change a mount that stands. */
 enum fuse_option fuse_options_add(struct buffer *out, const char *name, const char *value)
     __attribute__((warn_unused_result));
 

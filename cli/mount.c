@@ -33,7 +33,7 @@ static enum cli_exit parse(struct session *session, int argc, char **argv, struc
         else if (c == ':')
             return command_usage("mount", "-o needs options");
         else if (c == '?')
-            return command_usage("mount", "unknown option -%c", optopt != 0 ? optopt : '-');
+            return command_unknown_option("mount", argv);
         else if ((texts->len > 0 && !buffer_append_byte(texts, ',')) ||
                  !buffer_append_text(texts, optarg))
             return command_usage("mount", "the -o options are too long");
@@ -47,15 +47,6 @@ static enum cli_exit parse(struct session *session, int argc, char **argv, struc
     return CLI_DONE;
 }
 
-static void warn_of_no_effect(const struct mount_options *options)
-{
-    struct buffer names;
-    buffer_init(&names, CLI_TEXT_MAX);
-    if (options_without_effect(options, &names))
-        cli_warn("without effect in this version, which only reads: %s", names.data);
-    buffer_free(&names);
-}
-
 /* The configuration first, then -o, then defaults. */
 static enum cli_exit configure(struct session *session, const char *texts)
 {
@@ -66,23 +57,10 @@ static enum cli_exit configure(struct session *session, const char *texts)
     good = good && options_set_string(&session->options, texts, why) &&
            options_finish(&session->options, session->account, why);
     if (good) {
-        warn_of_no_effect(&session->options);
         return CLI_DONE;
     }
     cli_report("%s", why);
     return CLI_USAGE;
-}
-
-static enum cli_exit check_secret(const struct session *session)
-{
-    const struct mount_options *o = &session->options;
-    if (o->token_command.argv != NULL || o->token_command.shell != NULL ||
-        o->password_command.argv != NULL || o->password_command.shell != NULL)
-        return CLI_DONE;
-    cli_report("%s: sign-in needed: no token_command or password_command is set; give one with -o, "
-               "see outlookfs mount --help",
-               session->account);
-    return CLI_SIGN_IN;
 }
 
 static enum cli_exit mountpoint_failed(const char *dir, const char *cause)
@@ -108,14 +86,15 @@ static enum cli_exit clear_stale(const struct session *session, const struct mou
                    entry->source, session->dir);
         return CLI_OTHER;
     }
-    bool dead = entry->ours && mounts_probe(session->mountpoint, ANSWER_MS / 5) == ENOTCONN;
+    int error = entry->ours ? mounts_probe(session->mountpoint, ANSWER_MS / 5) : 0;
+    bool dead = error == ENOTCONN || error == ECONNABORTED; /* the second while it is dying */
     if (!dead && gone_meanwhile(session))
         return CLI_DONE;
     if (!dead)
         return mountpoint_failed(session->dir, "something is mounted there already; use another "
                                                "directory");
     char text[256];
-    int error = mounts_unmount(session->mountpoint, true, text, sizeof text);
+    error = mounts_unmount(session->mountpoint, true, text, sizeof text);
     if (error != 0 && !gone_meanwhile(session))
         return mountpoint_failed(session->dir, "a dead mount is there and cannot be cleared; use "
                                                "fusermount3 -uz on it");
@@ -126,6 +105,9 @@ static enum cli_exit check_mountpoint(struct session *session)
 {
     struct mounts_entry entry;
     struct stat st;
+    if (strncmp(session->dir, "/dev/fd/", 8) == 0) /* mount.fuse3 has mounted it already */
+        return mountpoint_failed(session->dir, "drop_privileges of mount.fuse3 does not work here; "
+                                               "use setuid=USER in its place");
     if (mounts_resolve(session->dir, session->mountpoint) != 0)
         return errno == ENOENT
                    ? mountpoint_failed(session->dir, "no such directory; mkdir it first")
@@ -188,10 +170,11 @@ enum cli_exit command_mount(int argc, char **argv)
     if (result == CLI_DONE)
         result = check_mountpoint(&session);
     if (result == CLI_DONE)
-        result = check_secret(&session);
+        result = secret_choose(&session.secret, &session.options, session.account);
     if (result == CLI_DONE)
         result = start(&session);
     buffer_wipe(&texts);
+    secret_choice_free(&session.secret);
     options_free(&session.options);
     return result;
 }

@@ -81,7 +81,7 @@ bool mounts_parse_line(const char *line, const char *path, struct mounts_entry *
         sscanf(rest, " - %127s %4095s", type, source) != 2)
         return false;
     unescape(source);
-    entry->mounted = true;
+    entry->mounted = strcmp(type, "autofs") != 0;
     entry->ours = strcmp(type, "fuse.outlookfs") == 0;
     snprintf(entry->source, sizeof entry->source, "%.255s", source);
     return true;

@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 struct mounts_entry {
-    bool mounted; /* something is mounted at the path */
+    bool mounted; /* something is mounted at the path: not autofs, which waits for just that */
     bool ours;    /* it is an outlookfs */
     char source[256];
 };

@@ -2,9 +2,10 @@
  * See options.h. Each row of the table names a field of struct mount_options and how a value
  * becomes that field; rows with a fallback are filled in by options_finish through the same
  * parser. What mount(8) and fstab add (user, noauto, rw, x-systemd.*) is accepted and dropped; what
- * libfuse knows itself is handed on. Options of the whole program that a read-only mount has no use
- * for yet are checked and then named in a warning, so that one fstab line serves every version and
- * nobody believes that they do something.
+ * libfuse knows itself is handed on. Options that this version has no use for yet are checked and
+ * then named in a warning, so that one fstab line serves every version and nobody believes that
+ * they do something. Those that say how to change mail do nothing on a read-only mount, silently:
+ * they may stand in the configuration of an account that is mounted either way.
  */
 #include "cli/options.h"
 
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "auth/provider.h"
 #include "cli/fuse_options.h"
 #include "cli/option_value.h"
 #include "cli/paths.h"
@@ -24,6 +26,7 @@ enum { FUSE_TEXT_MAX = 4096, OPTION_STRING_MAX = 65536 };
 
 static const char *const tls_words[] = {"implicit", "starttls", "none", NULL};
 static const char *const auth_words[] = {"xoauth2", "oauthbearer", "password", NULL};
+static const char *const provider_words[] = {"microsoft", "live", "generic", NULL};
 static const char *const names_words[] = {"friendly", "uid", NULL};
 static const char *const delete_words[] = {"trash", "expunge", NULL};
 static const char *const commit_words[] = {"server", "journal", NULL};
@@ -43,13 +46,17 @@ struct row {
 
 // clang-format off
 static const struct row rows[] = {
-    {"host", TEXT, FIELD(host), 0, 0, NULL, "imap-mail.outlook.com", "NAME", "the IMAP server"},
+    {"host", TEXT, FIELD(host), 0, 0, NULL, NULL, "NAME", "the IMAP server (imap-mail.outlook.com; outlook.office365.com for a work tenant)"},
     {"port", NUMBER, FIELD(port), 1, 65535, NULL, NULL, "N", "its port (993; 143 with tls=starttls or none)"},
     {"tls", WORD, FIELD(tls), 0, 0, tls_words, "implicit", "implicit|starttls|none", "none on loopback only"},
     {"cafile", PATH, FIELD(cafile), 0, 0, NULL, NULL, "FILE", "trust these roots (PEM) too"},
     {"auth", WORD, FIELD(auth), 0, 0, auth_words, NULL, "xoauth2|oauthbearer|password",
      "how to sign in (xoauth2; password with password_command)"},
     {"username", TEXT, FIELD(username), 0, 0, NULL, NULL, "NAME", "the name to sign in with (ACCOUNT)"},
+    {"provider", WORD, FIELD(provider), 0, 0, provider_words, "microsoft", "microsoft|live|generic", "who signs in; set by login"},
+    {"client_id", TEXT, FIELD(client_id), 0, 0, NULL, NULL, "ID", "the app that signs in; set by login"},
+    {"tenant", TEXT, FIELD(tenant), 0, 0, NULL, NULL, "TENANT", "whose accounts (common); set by login"},
+    {"authority", TEXT, FIELD(authority), 0, 0, NULL, NULL, "URL", "the sign-in server, for national clouds; set by login"},
     {"token_command", COMMAND, FIELD(token_command), 0, 0, NULL, NULL, "COMMAND",
      "its first line of output is an access token"},
     {"password_command", COMMAND, FIELD(password_command), 0, 0, NULL, NULL, "COMMAND",
@@ -59,23 +66,26 @@ static const struct row rows[] = {
      "room for message bodies, with K, M or G"},
     {"connections", NUMBER, FIELD(connections), 1, 16, NULL, "4", "N", "connections to the server, 1 to 16"},
     {"timeout", NUMBER, FIELD(timeout), 1, 3600, NULL, "30", "SECONDS", "longest wait without progress"},
+    {"poll", NUMBER, FIELD(poll), 1, 86400, NULL, "60", "SECONDS", "time between two looks for changes by others"},
     {"subscribed", FLAG, FIELD(subscribed), 0, 0, NULL, NULL, NULL, "show subscribed mailboxes only"},
     {"names", WORD, FIELD(names), 0, 0, names_words, "friendly", "friendly|uid",
      "what files are called"},
+    {"ro", FLAG, FIELD(read_only), 0, 0, NULL, NULL, NULL, "change nothing on the server"},
+    {"delete", WORD, FIELD(delete_mode), 0, 0, delete_words, "trash", "trash|expunge",
+     "what rm does: move to the trash, or delete for good"},
+    {"trash", TEXT, FIELD(trash), 0, 0, NULL, NULL, "NAME", "the mailbox that rm moves to (the one the server names)"},
+    {"commit", WORD, FIELD(commit), 0, 0, commit_words, "server", "server|journal",
+     "when a change counts: on the server, or on this disk"},
+    {"prefetch", PREFETCH, FIELD(prefetch), 0, 0, NULL, NULL, "headers|recent:DAYS|all",
+     "fetch ahead when idle: listings, bodies too of recent mail, or all"},
+    {"mark_seen", FLAG, FIELD(mark_seen), 0, 0, NULL, NULL, NULL, "reading a message marks it as read"},
     {"fsname", TEXT, FIELD(fsname), 0, 0, NULL, NULL, "NAME", "what mount(8) and df show as the source (ACCOUNT)"},
     {"log", PATH, FIELD(log), 0, 0, NULL, NULL, "FILE", "log to FILE (with -f: stderr; else nowhere)"},
     {"debug", FLAG, FIELD(debug), 0, 0, NULL, NULL, NULL, "log more"},
-    /* From here on: without effect in this version. */
-    {"poll", NUMBER, FIELD(poll), 1, 86400, NULL, NULL, "SECONDS", "without effect yet"},
-    {"prefetch", PREFETCH, 0, 0, 0, NULL, NULL, "headers|recent:DAYS|all", "without effect yet"},
-    {"delete", WORD, FIELD(delete_mode), 0, 0, delete_words, NULL, "trash|expunge", "without effect yet"},
-    {"trash", TEXT, FIELD(trash), 0, 0, NULL, NULL, "NAME", "without effect yet"},
-    {"commit", WORD, FIELD(commit), 0, 0, commit_words, NULL, "server|journal", "without effect yet"},
-    {"mark_seen", FLAG, FIELD(mark_seen), 0, 0, NULL, NULL, NULL, "without effect yet"},
 };
 // clang-format on
 
-enum { ROWS = sizeof rows / sizeof rows[0], INERT_ROWS = 6 };
+enum { ROWS = sizeof rows / sizeof rows[0] };
 _Static_assert(ROWS <= 64, "mount_options.given has a bit for each row");
 
 void options_init(struct mount_options *options)
@@ -119,6 +129,11 @@ static bool row_given(const struct mount_options *options, const char *name)
     return (options->given >> (row_find(name) - rows) & 1) != 0;
 }
 
+const char *options_provider_name(const struct mount_options *options)
+{
+    return provider_words[options->provider];
+}
+
 /* Replaces *field by `text`, which it takes; NULL is lack of memory. */
 static bool set_string(char **field, char *text, const char *name, char *why)
 {
@@ -160,13 +175,21 @@ static bool set_word(const struct row *row, void *field, const char *value, char
     return true;
 }
 
-static bool check_prefetch(const struct row *row, const char *value, char *why)
+static bool set_prefetch(const struct row *row, struct sync_prefetch *prefetch, const char *value,
+                         char *why)
 {
-    uint64_t days;
-    if (strcmp(value, "headers") == 0 || strcmp(value, "all") == 0 ||
-        (strncmp(value, "recent:", 7) == 0 && option_value_number(value + 7, 1, 36500, &days)))
-        return true;
-    return bad_value(row, value, "headers, recent:DAYS or all", why);
+    uint64_t days = 0;
+    enum sync_prefetch_what what = SYNC_PREFETCH_NONE;
+    if (strcmp(value, "headers") == 0)
+        what = SYNC_PREFETCH_HEADERS;
+    else if (strcmp(value, "all") == 0)
+        what = SYNC_PREFETCH_ALL;
+    else if (strncmp(value, "recent:", 7) == 0 && option_value_number(value + 7, 1, 36500, &days))
+        what = SYNC_PREFETCH_RECENT;
+    if (what == SYNC_PREFETCH_NONE)
+        return bad_value(row, value, "headers, recent:DAYS or all", why);
+    *prefetch = (struct sync_prefetch){.what = what, .days = (unsigned)days};
+    return true;
 }
 
 static bool set_value(const struct row *row, void *field, const char *value, char *why)
@@ -187,11 +210,19 @@ static bool set_value(const struct row *row, void *field, const char *value, cha
     case WORD:
         return set_word(row, field, value, why);
     case PREFETCH:
-        return check_prefetch(row, value, why);
+        return set_prefetch(row, field, value, why);
     case FLAG:
         break;
     }
     return false;
+}
+
+char *options_settled_value(const char *name, const char *value)
+{
+    const struct row *row = row_find(name);
+    bool relative = row != NULL && row->kind == PATH && value[0] != '\0' && value[0] != '/' &&
+                    strncmp(value, "~/", 2) != 0;
+    return relative ? paths_absolute(value) : strdup(value);
 }
 
 /* The last command given counts: one from -o sets aside the other kind from the configuration. */
@@ -226,7 +257,7 @@ bool options_set(struct mount_options *options, const char *name, const char *va
     const struct row *row = row_find(name);
     if (row != NULL)
         return set_row(options, row, value, why);
-    if (strcmp(name, "rw") == 0) /* mount(8) says it unasked */
+    if (strcmp(name, "rw") == 0) /* mount(8) says it unasked: it cannot take a `ro` back */
         return true;
     switch (fuse_options_add(&options->fuse, name, value)) {
     case FUSE_OPTION_TAKEN:
@@ -234,6 +265,8 @@ bool options_set(struct mount_options *options, const char *name, const char *va
     case FUSE_OPTION_BAD:
         return cli_cause(why, "option %s %s", name,
                          value != NULL ? "takes no such value" : "needs a value");
+    case FUSE_OPTION_REFUSED:
+        return cli_cause(why, "a mount cannot be changed while it stands; umount, then mount");
     case FUSE_OPTION_UNKNOWN:
         break;
     }
@@ -271,29 +304,36 @@ static const char *next_option(const char *text, char *out)
     return *text == ',' ? text + 1 : text;
 }
 
+const char *options_next(const char *text, char *one, char **value)
+{
+    do {
+        if (*text == '\0')
+            return NULL;
+        text = next_option(text, one);
+        *value = strchr(one, '=');
+    } while (one[0] == '\0');
+    if (*value != NULL)
+        *(*value)++ = '\0';
+    return text;
+}
+
 bool options_set_string(struct mount_options *options, const char *text, char *why)
 {
     size_t len = strlen(text);
     if (len > OPTION_STRING_MAX)
         return cli_cause(why, "the -o argument is longer than %d bytes", OPTION_STRING_MAX);
-    char *one = malloc(len + 1);
+    char *one = malloc(len + 1), *value;
     if (one == NULL)
         return cli_cause(why, "no memory");
     bool good = true;
-    while (good && *text != '\0') {
-        text = next_option(text, one);
-        char *value = strchr(one, '=');
-        if (value != NULL)
-            *value++ = '\0';
-        if (one[0] != '\0' || value != NULL)
-            good = options_set(options, one, value, why);
-    }
+    while (good && (text = options_next(text, one, &value)) != NULL)
+        good = options_set(options, one, value, why);
     explicit_bzero(one, len + 1); /* a command line may hold a secret */
     free(one);
     return good;
 }
 
-static bool command_given(const struct secret_command *command)
+bool options_command_given(const struct secret_command *command)
 {
     return command->argv != NULL || command->shell != NULL;
 }
@@ -301,11 +341,14 @@ static bool command_given(const struct secret_command *command)
 /* How to sign in follows from the command that is there, or must agree with it. */
 static bool check_auth(struct mount_options *options, char *why)
 {
-    bool password = command_given(&options->password_command);
-    if (!row_given(options, "auth"))
+    bool generic = strcmp(options_provider_name(options), "generic") == 0;
+    bool password = options_command_given(&options->password_command);
+    if (generic && !options_command_given(&options->token_command) && !row_given(options, "auth"))
+        options->auth = SYNC_AUTH_PASSWORD;
+    else if (!row_given(options, "auth"))
         options->auth = password ? SYNC_AUTH_PASSWORD : SYNC_AUTH_XOAUTH2;
     bool wants_password = options->auth == SYNC_AUTH_PASSWORD;
-    if (password || command_given(&options->token_command)) {
+    if (password || options_command_given(&options->token_command)) {
         if (password != wants_password)
             return cli_cause(why, "auth=%s goes with %s, not with %s", auth_words[options->auth],
                              wants_password ? "password_command" : "token_command",
@@ -314,12 +357,27 @@ static bool check_auth(struct mount_options *options, char *why)
     return true;
 }
 
+/* The server that goes with the provider's accounts. */
+static bool choose_host(struct mount_options *options, char *why)
+{
+    if (options->host != NULL)
+        return true;
+    const char *host = auth_provider_imap_host(options_provider_name(options), options->authority,
+                                               options->tenant);
+    if (host == NULL)
+        return cli_cause(why, "provider=generic needs host=NAME: the IMAP server; see outlookfs "
+                              "mount --help");
+    return set_string(&options->host, strdup(host), "host", why);
+}
+
 bool options_finish(struct mount_options *options, const char *account, char *why)
 {
     for (size_t i = 0; i < ROWS; i++)
         if (rows[i].fallback != NULL && (options->given >> i & 1) == 0 &&
             !set_value(&rows[i], (char *)options + rows[i].field, rows[i].fallback, why))
             return false;
+    if (!choose_host(options, why))
+        return false;
     if (options->port == 0)
         options->port = options->tls == SYNC_TLS_IMPLICIT ? 993 : 143;
     if (options->username == NULL &&
@@ -329,15 +387,6 @@ bool options_finish(struct mount_options *options, const char *account, char *wh
         !set_string(&options->cache_dir, paths_cache_dir(account), "cache_dir", why))
         return false;
     return check_auth(options, why);
-}
-
-bool options_without_effect(const struct mount_options *options, struct buffer *names)
-{
-    for (size_t i = ROWS - INERT_ROWS; i < ROWS; i++)
-        if ((options->given >> i & 1) != 0 &&
-            !buffer_printf(names, "%s%s", names->len > 0 ? ", " : "", rows[i].name))
-            return false;
-    return names->len > 0;
 }
 
 void options_help(FILE *out)

@@ -13,6 +13,7 @@
 #include <stdio.h>
 
 #include "base/buffer.h"
+#include "sync/sync.h"
 
 /* A command whose first line of output is a secret: a list runs without a shell. */
 struct secret_command {
@@ -27,21 +28,24 @@ struct mount_options {
     char *cafile;
     int auth; /* enum sync_auth */
     char *username;
+    int provider; /* index of options_provider_name; what login set down, as are the next three */
+    char *client_id, *tenant, *authority;
     struct secret_command token_command, password_command;
     char *cache_dir;
     uint64_t cache_size; /* bytes */
-    unsigned connections;
+    unsigned connections, poll;
     unsigned timeout; /* seconds */
     bool subscribed;
     int names;    /* 0 friendly, 1 uid */
     char *fsname; /* NULL: the account */
     char *log;
     bool debug;
-    /* Checked, kept, and without effect on a read-only mount: */
-    unsigned poll;
-    int delete_mode, commit;
-    char *trash;
+    bool read_only;  /* the four below are then without effect */
+    int delete_mode; /* 0 trash, 1 expunge */
+    char *trash;     /* NULL: the mailbox with that role */
+    int commit;      /* enum sync_commit */
     bool mark_seen;
+    struct sync_prefetch prefetch;
     struct buffer fuse; /* what libfuse is to have, comma-separated, escaped again */
     uint64_t given;     /* bit n: row n of the table was set */
 };
@@ -63,13 +67,21 @@ bool options_set_list(struct mount_options *options, const char *name, const cha
 bool options_set_string(struct mount_options *options, const char *text, char *why)
     __attribute__((warn_unused_result));
 
+/* Takes the first option off such an argument: copies its name to `one` (room for the whole text)
+ * and points *value behind it (NULL: a bare word). Returns the rest; NULL: there was none. */
+const char *options_next(const char *text, char *one, char **value);
+
+/* "microsoft", "live" or "generic". */
+const char *options_provider_name(const struct mount_options *options);
+
+bool options_command_given(const struct secret_command *command);
+
+/* `value` as it means the same from any directory; malloc, NULL without memory. */
+char *options_settled_value(const char *name, const char *value);
+
 /* Fills in defaults for `account` and checks the whole. */
 bool options_finish(struct mount_options *options, const char *account, char *why)
     __attribute__((warn_unused_result));
-
-/* Appends the names of the options given that do nothing in this version ("poll, trash"); false:
- * none. */
-bool options_without_effect(const struct mount_options *options, struct buffer *names);
 
 /* Writes the table as help text. */
 void options_help(FILE *out);

@@ -2,6 +2,11 @@
  * See paths.h. A relative value in an XDG variable is ignored, as the specification asks. The
  * runtime directory counts only where it exists and belongs to this user: a sudo that keeps the
  * caller's environment must not leave root's sockets in the caller's directory.
+ *
+ * HOME may be wrong or missing when the program comes through fstab: mount(8) clears it, and
+ * mount.fuse3, which finds none, sets /root, also for an ordinary user, or leaves it out after
+ * setuid=. So one that is root's does not count for anybody else; and since the commands for
+ * secrets need it too, it is set right once.
  */
 #include "cli/paths.h"
 
@@ -31,6 +36,12 @@ bool paths_account_valid(const char *account)
     return strcmp(shown, account) == 0;
 }
 
+static bool is_roots(const char *dir)
+{
+    struct stat st;
+    return geteuid() != 0 && stat(dir, &st) == 0 && st.st_uid == 0;
+}
+
 static const char *home(void)
 {
     const char *dir = getenv("HOME");
@@ -38,6 +49,15 @@ static const char *home(void)
         return dir;
     const struct passwd *user = getpwuid(geteuid());
     return user != NULL ? user->pw_dir : NULL;
+}
+
+int paths_repair_home(void)
+{
+    const char *dir = getenv("HOME");
+    const struct passwd *user;
+    if ((dir != NULL && !is_roots(dir)) || (user = getpwuid(geteuid())) == NULL)
+        return 0;
+    return setenv("HOME", user->pw_dir, 1);
 }
 
 static char *joined(const char *base, const char *middle, const char *last)
@@ -102,7 +122,7 @@ char *paths_absolute(const char *path)
     char here[PATH_MAX];
     if (getcwd(here, sizeof here) == NULL)
         return NULL;
-    return joined(here, "/", path);
+    return joined(strcmp(here, "/") == 0 ? "" : here, "/", path);
 }
 
 int paths_make_dir(const char *path)

@@ -11,6 +11,10 @@
  * without '/', controls or bidi characters, at most 200 bytes, not starting with '-'. */
 bool paths_account_valid(const char *account);
 
+/* Sets HOME to the user's directory where it is missing, or root's and the user is not: once,
+ * before there are threads. 0, or -1 without memory. */
+int paths_repair_home(void) __attribute__((warn_unused_result));
+
 /* Each returns a new absolute path (the caller frees it), or NULL without memory or a home. */
 char *paths_config_file(void);              /* .../outlookfs/accounts.json */
 char *paths_cache_dir(const char *account); /* $XDG_CACHE_HOME/outlookfs/ACCOUNT */

@@ -1,10 +1,10 @@
-/* See report.h. A line goes out with one write(2), so that it stays whole beside a daemon's log. */
+/* See report.h. A line goes out through base/log.h, so that it stays whole beside a daemon's log
+ * and clear of the status line. */
 #include "cli/report.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/log.h"
 
@@ -18,8 +18,7 @@ static __attribute__((format(printf, 2, 0))) void write_line(const char *prefix,
         len = strlen(line);
     log_make_printable(line, len);
     line[len++] = '\n';
-    ssize_t ignored = write(STDERR_FILENO, line, len); /* a closed stderr has nobody to tell */
-    (void)ignored;
+    log_beside(line, len);
 }
 
 void cli_report(const char *format, ...)

@@ -11,9 +11,11 @@
 
 #include "cli/daemon.h"
 #include "cli/options.h"
+#include "cli/secret.h"
 
 struct session {
     struct mount_options options;
+    struct secret_choice secret;
     const char *account;
     const char *dir;           /* as the user wrote it, for messages */
     char mountpoint[PATH_MAX]; /* the real path */

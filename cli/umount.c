@@ -1,20 +1,28 @@
 /*
- * `outlookfs umount DIR`. It returns when the daemon is gone too, so that its cache directory is
- * free for the next mount: the kernel tells by a descriptor for the process, which the control
- * socket names.
+ * `outlookfs umount DIR`. Changes that are pending come first, within a bound; what is left stays
+ * in the journal and goes on with the next mount, and a warning says so. It returns when the daemon
+ * is gone too, so that its cache directory is free for the next mount: the kernel tells by a
+ * descriptor for the process, which the control socket names.
  */
 #include "cli/command.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cli/control.h"
 #include "cli/mounts.h"
+#include "cli/settle.h"
 
-enum { DAEMON_BOUND_MS = 20000 };
+enum {
+    DAEMON_BOUND_MS = 20000,
+    SETTLE_BOUND_MS = 60000,
+    BUSY_TRIES = 40, /* 2 s: on a busy machine a moment takes long */
+    BUSY_PAUSE_MS = 50,
+};
 
 static enum cli_exit unmount_failed(const char *dir, int error, const char *text)
 {
@@ -28,6 +36,44 @@ static enum cli_exit unmount_failed(const char *dir, int error, const char *text
     else
         cli_report("%s cannot be unmounted: %s", dir, strerror(error));
     return CLI_OTHER;
+}
+
+static void warn_of_left(const char *dir, const struct settle_left *left)
+{
+    unsigned long long stuck = left->refused + left->unfinished + left->held;
+    if (left->pending > 0 && stuck > 0)
+        cli_warn(
+            "%s: %llu changes are not on the server: %llu go on with the next mount, %llu wait "
+            "in the outbox; outlookfs outbox tells then",
+            dir, left->pending + stuck, left->pending, stuck);
+    else if (left->pending > 0)
+        cli_warn("%s: %llu change%s not on the server yet; the next mount goes on", dir,
+                 left->pending, left->pending == 1 ? " is" : "s are");
+    else if (stuck > 0)
+        cli_warn(
+            "%s: %llu change%s in the outbox; outlookfs outbox tells more after the next mount",
+            dir, stuck, stuck == 1 ? " waits" : "s wait");
+}
+
+/* Waits for what is pending, and says what is left in the end. A daemon that does not answer is
+ * unmounted all the same. */
+static void settle_first(const char *dir, const char *path)
+{
+    struct ask ask = {.dir = dir};
+    struct settle_left left;
+    struct settle_end end;
+    snprintf(ask.path, sizeof ask.path, "%s", path);
+    if (!settle_left(&ask, &left))
+        return;
+    ask.fd = left.pending > 0 ? control_connect(path, NULL) : -1;
+    if (ask.fd >= 0) {
+        (void)!settle(&ask, SETTLE_BOUND_MS, "not unmounted; the changes go on by themselves",
+                      &end);
+        close(ask.fd);
+        if (!settle_left(&ask, &left))
+            return;
+    }
+    warn_of_left(dir, &left);
 }
 
 /* A descriptor for the daemon's process, or -1 where there is none. */
@@ -54,15 +100,23 @@ static enum cli_exit wait_gone(int daemon, const char *dir)
     return CLI_OTHER;
 }
 
+/* The mount's own helper (fs/raiser.h) is in it for a moment at each event: who is there but once
+ * is no reason to fail. */
+static int unmount(const char *path, char *text, size_t size)
+{
+    int error = mounts_unmount(path, false, text, size);
+    for (int try = 1; error == EBUSY && try < BUSY_TRIES; try++) {
+        poll(NULL, 0, BUSY_PAUSE_MS);
+        error = mounts_unmount(path, false, text, size);
+    }
+    return error;
+}
+
 enum cli_exit command_umount(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "--") == 0)
-        argv++, argc--;
-    else if (argc == 2 && argv[1][0] == '-')
-        return command_usage("umount", "unknown option %.100s", argv[1]);
-    if (argc != 2)
-        return command_usage("umount", "umount takes one directory");
-    const char *dir = argv[1];
+    const char *dir = command_argument(argc, argv, "one directory");
+    if (dir == NULL)
+        return CLI_USAGE;
     char path[PATH_MAX], text[256];
     struct mounts_entry entry;
     if (mounts_resolve(dir, path) != 0) {
@@ -73,8 +127,9 @@ enum cli_exit command_umount(int argc, char **argv)
         cli_report("%s is not an outlookfs mount; outlookfs status lists them", dir);
         return CLI_OTHER;
     }
+    settle_first(dir, path);
     int daemon = daemon_of(path);
-    int error = mounts_unmount(path, false, text, sizeof text);
+    int error = unmount(path, text, sizeof text);
     enum cli_exit result = error == 0 ? wait_gone(daemon, dir) : unmount_failed(dir, error, text);
     if (daemon >= 0)
         close(daemon);

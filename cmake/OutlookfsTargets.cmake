@@ -23,6 +23,7 @@ if(OUTLOOKFS_FUZZ)
 endif()
 if(CMAKE_BUILD_TYPE STREQUAL "Release")
   target_compile_definitions(outlookfs_flags INTERFACE _FORTIFY_SOURCE=2)
+  target_link_options(outlookfs_flags INTERFACE LINKER:-z,relro LINKER:-z,now)
 endif()
 
 # outlookfs_room(NAME SOURCES a.c b.c LINKS lib...): the library outlookfs_NAME in this folder.

@@ -44,7 +44,8 @@ struct filler {
     bool plus;       /* READDIRPLUS */
     bool attributes; /* entries carry theirs */
     bool full;
-    uint64_t after; /* last entry that was put in */
+    uint64_t directory; /* whose entries they are */
+    uint64_t after;     /* last entry that was put in */
 };
 
 static bool put(struct filler *f, const char *name, const struct cache_inode *inode, off_t next,
@@ -53,7 +54,9 @@ static bool put(struct filler *f, const char *name, const struct cache_inode *in
     struct fuse_entry_param entry;
     size_t room = f->size - f->used, need;
 
-    attr_fill_entry(f->fs, inode, &entry);
+    attr_fill_shown(f->fs, inode, &entry);
+    if (f->handle->inode.ino == FS_TRASHCAN_FILES)
+        attributes = false;
     if (!f->plus) {
         need = fuse_add_direntry(f->req, f->data + f->used, room, name, &entry.attr, next);
     } else {
@@ -89,11 +92,14 @@ static size_t rows_that_fit(const struct filler *f)
 
 static void put_rows(struct filler *f, const struct cache_inode *rows, size_t count)
 {
+    bool files = f->handle->inode.ino == FS_TRASHCAN_FILES;
+
     for (size_t i = 0; i < count && !f->full; i++) {
-        if (rows[i].ino != CACHE_ROOT_INO &&
-            !put(f, rows[i].name, &rows[i], dir_offset_of(rows[i].ino), f->attributes))
+        bool shown = rows[i].ino != CACHE_ROOT_INO && !(files && rows[i].kind == CACHE_DIRECTORY) &&
+                     !whole_holds_back(f->fs->whole, &rows[i]);
+        if (shown && !put(f, rows[i].name, &rows[i], dir_offset_of(rows[i].ino), f->attributes))
             return;
-        if (f->attributes)
+        if (f->attributes && shown)
             told_inode(f->fs->told, rows[i].ino,
                        rows[i].kind == CACHE_DIRECTORY || rows[i].size_exact);
         f->after = rows[i].ino;
@@ -110,8 +116,10 @@ static enum cache_error fill(struct filler *f)
 
     while (error == CACHE_OK && count > 0 && !f->full) {
         told_enter(f->fs->told);
-        error = cache_inode_list(f->fs->cache, f->handle->inode.ino, f->after, rows,
-                                 rows_that_fit(f), &count);
+        error =
+            cache_inode_list(f->fs->cache, f->directory, f->after, rows, rows_that_fit(f), &count);
+        for (size_t i = 0; error == CACHE_OK && i < count; i++)
+            attr_exact(f->fs, &rows[i]);
         if (error == CACHE_OK)
             put_rows(f, rows, count);
         told_leave(f->fs->told);
@@ -153,7 +161,7 @@ static int readdir_errno(int error)
 }
 
 /* Answers a READDIR from the cache, or says that it must wait for entries above *after. */
-static enum outcome serve(const struct request *r, uint64_t *after)
+static enum outcome answer(const struct request *r, uint64_t *after)
 {
     struct filler f = {.fs = r->fs, .req = r->req, .handle = r->handle, .size = r->size};
     struct standing standing;
@@ -161,6 +169,7 @@ static enum outcome serve(const struct request *r, uint64_t *after)
     enum outcome outcome = ANSWERED;
 
     f.data = malloc(r->size);
+    f.directory = trashcan_real(r->fs, r->handle->inode.ino);
     f.after = dir_ino_of(r->offset);
     f.plus = r->plus;
     f.attributes = r->plus && !standing.large && atomic_load(&r->handle->served) < FS_PLUS_MAX;
@@ -180,6 +189,15 @@ static enum outcome serve(const struct request *r, uint64_t *after)
     else
         fuse_reply_buf(r->req, f.data, f.used);
     free(f.data);
+    return outcome;
+}
+
+static enum outcome serve(const struct request *r, uint64_t *after)
+{
+    unsigned turn = whole_answer_begin(r->fs->whole);
+    enum outcome outcome = answer(r, after);
+
+    whole_answer_end(r->fs->whole, turn);
     return outcome;
 }
 
@@ -218,6 +236,10 @@ static void readdir_any(fuse_req_t req, size_t size, off_t offset, struct fuse_f
     struct request *r;
     uint64_t after;
 
+    if (trashcan_is(now.handle->inode.ino) && now.handle->inode.ino != FS_TRASHCAN_FILES) {
+        trashcan_readdir(req, size, offset, now.handle, plus);
+        return;
+    }
     if (serve(&now, &after) == ANSWERED)
         return;
     r = request_new(now.fs, req);
@@ -228,7 +250,7 @@ static void readdir_any(fuse_req_t req, size_t size, off_t offset, struct fuse_f
     r->offset = offset;
     r->plus = plus;
     r->after = after;
-    r->wait.directory = now.handle->inode.ino;
+    r->wait.locked = now.handle->inode.ino;
     r->wait.ask = readdir_ask;
     r->wait.resume = readdir_resume;
     wait_start(&r->wait);
@@ -257,6 +279,7 @@ static void reply_opendir(struct fs *fs, fuse_req_t req, struct fuse_file_info *
         return;
     }
     fi->fh = (uintptr_t)handle;
+    whole = whole && !trashcan_is(inode->ino);
     fi->cache_readdir = whole;
     fi->keep_cache = whole && told_directory_opened(fs->told, inode->ino);
     if (fuse_reply_open(req, fi) != 0) {

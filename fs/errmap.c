@@ -22,6 +22,16 @@ static const int sync_errno[] = {
     [SYNC_ERR_CONFIG] = EINVAL,
     [SYNC_ERR_STOPPING] = ENOTCONN,
     [SYNC_ERR_MEMORY] = ENOMEM,
+    [SYNC_ERR_READONLY] = EROFS,
+    [SYNC_ERR_DOWN] = ENETDOWN,
+    [SYNC_ERR_INVALID] = EINVAL,
+    [SYNC_ERR_EXISTS] = EEXIST,
+    [SYNC_ERR_NOT_EMPTY] = ENOTEMPTY,
+    [SYNC_ERR_PERMISSION] = EPERM,
+    [SYNC_ERR_UNSUPPORTED] = EOPNOTSUPP,
+    [SYNC_ERR_QUOTA] = EDQUOT,
+    [SYNC_ERR_DISK] = ENOSPC,
+    [SYNC_ERR_UNCONFIRMED] = EIO,
 };
 
 static const int cache_errno[] = {
@@ -32,6 +42,9 @@ static const int cache_errno[] = {
     [CACHE_ERR_FULL] = ENOSPC,
     [CACHE_ERR_IO] = EIO,
     [CACHE_ERR_MEMORY] = ENOMEM,
+    [CACHE_ERR_EXISTS] = EEXIST,
+    [CACHE_ERR_STATE] = EBUSY,
+    [CACHE_ERR_LIMIT] = EDQUOT,
 };
 
 static int find(const int *table, size_t count, unsigned error)

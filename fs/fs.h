@@ -16,10 +16,19 @@ struct fs_settings {
     const char *account;      /* shown as the mount's source */
     const char *fuse_options; /* comma-separated, passed to libfuse; may be NULL */
     bool debug;               /* libfuse's own trace */
+    bool read_only;           /* ro: whatever would change something is EROFS */
+    bool mark_seen;           /* an open for reading sets \Seen */
+    const char *state_dir;    /* the account's: where queries are kept; NULL: none can be */
     const char *spool_dir;    /* the cache directory: df shows its disk's free space; may be NULL */
+    /* Program that is run as the helper which raises inotify events (raiser.h); NULL: none are. On
+     * a read-only mount none can be. */
+    const char *raiser;
+    /* Where read_only: once every message is in the cache, files are opened without asking
+     * (whole.h). */
+    bool whole;
 };
 
-/* Mounts. nosuid, nodev, noexec, auto_unmount and (in this version) ro are always set. Returns NULL
+/* Mounts. nosuid, nodev, noexec and auto_unmount are always set, ro where asked for. Returns NULL
  * with a line for a person in `text` (SYNC_TEXT_MAX). `sync` stays the caller's and must outlive
  * the fs. */
 struct fs *fs_mount(const struct fs_settings *settings, struct sync *sync, char *text);

@@ -6,6 +6,7 @@
  * open file whose message is gone from the mailbox still has attributes.
  */
 #include "fs/internal.h"
+#include "fs/searches.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -39,9 +40,12 @@ void handle_free(struct fs *fs, struct handle *handle)
     if (handle->next != NULL)
         handle->next->previous = handle->previous;
     pthread_mutex_unlock(&fs->handles_lock);
+    staged_detach(handle);
     if (handle->pinned)
         cache_body_unpin(fs->cache, handle->inode.message);
     buffer_free(&handle->text);
+    rendered_drop(&handle->rendered);
+    found_drop(&handle->found);
     free(handle);
 }
 
@@ -69,5 +73,24 @@ struct request *request_new(struct fs *fs, fuse_req_t req)
     }
     request->fs = fs;
     request->req = req;
+    return request;
+}
+
+static void release_change(struct wait *wait)
+{
+    struct request *request = (struct request *)wait;
+
+    free(request->data);
+    if (request->staged != NULL)
+        staged_settle(request->staged);
+    staged_drop(request->staged);
+}
+
+struct request *request_new_change(struct fs *fs, fuse_req_t req)
+{
+    struct request *request = request_new(fs, req);
+
+    if (request != NULL)
+        request->wait.release = release_change;
     return request;
 }

@@ -15,15 +15,19 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
-static enum cache_error find_name(struct fs *fs, uint64_t parent, const char *name,
-                                  struct cache_inode *inode)
+enum cache_error lookup_find(struct fs *fs, uint64_t parent, const char *name,
+                             struct cache_inode *inode)
 {
     enum cache_error error;
 
     told_enter(fs->told);
     error = cache_inode_lookup(fs->cache, parent, name, inode);
-    if (error == CACHE_OK)
+    if (error == CACHE_OK && whole_holds_back(fs->whole, inode))
+        error = CACHE_ERR_ABSENT;
+    if (error == CACHE_OK) {
+        attr_exact(fs, inode);
         told_inode(fs->told, inode->ino, inode->kind == CACHE_DIRECTORY || inode->size_exact);
+    }
     told_leave(fs->told);
     return error;
 }
@@ -32,7 +36,7 @@ static void reply_found(struct fs *fs, fuse_req_t req, const struct cache_inode 
 {
     struct fuse_entry_param entry;
 
-    attr_fill_entry(fs, inode, &entry);
+    attr_fill_shown(fs, inode, &entry);
     fuse_reply_entry(req, &entry);
 }
 
@@ -40,12 +44,14 @@ static void reply_found(struct fs *fs, fuse_req_t req, const struct cache_inode 
 static void reply_name(struct fs *fs, fuse_req_t req, uint64_t parent, const char *name)
 {
     struct cache_inode inode;
-    enum cache_error error = find_name(fs, parent, name, &inode);
+    unsigned turn = whole_answer_begin(fs->whole);
+    enum cache_error error = lookup_find(fs, parent, name, &inode);
 
     if (error == CACHE_OK)
         reply_found(fs, req, &inode);
     else
         fuse_reply_err(req, fs_errno_of_cache(error));
+    whole_answer_end(fs->whole, turn);
 }
 
 static sync_ticket lookup_ask(struct wait *wait, sync_done_fn *done, void *ctx)
@@ -107,7 +113,7 @@ static void lookup_missing(struct fs *fs, fuse_req_t req, uint64_t parent, const
         return;
     request->inode = directory;
     snprintf(request->name, sizeof(request->name), "%s", name);
-    request->wait.directory = parent;
+    request->wait.locked = parent;
     request->wait.ask = lookup_ask;
     request->wait.resume = lookup_resume;
     wait_start(&request->wait);
@@ -118,19 +124,26 @@ void fs_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     struct fs *fs = fs_of(req);
     struct cache_inode inode;
     enum cache_error error;
+    unsigned turn;
 
     if (status_is(parent, name)) {
         status_reply_entry(fs, req);
         return;
     }
+    if (trashcan_lookup(fs, req, parent, name))
+        return;
     if (strlen(name) > CACHE_NAME_MAX) {
         fuse_reply_err(req, ENOENT);
         return;
     }
-    error = find_name(fs, parent, name, &inode);
+    turn = whole_answer_begin(fs->whole);
+    error = lookup_find(fs, parent, name, &inode);
     if (error == CACHE_OK)
         reply_found(fs, req, &inode);
-    else if (error == CACHE_ERR_ABSENT)
+    whole_answer_end(fs->whole, turn);
+    if (error == CACHE_OK)
+        return;
+    if (error == CACHE_ERR_ABSENT)
         lookup_missing(fs, req, parent, name);
     else
         fuse_reply_err(req, fs_errno_of_cache(error));
@@ -147,12 +160,27 @@ void fs_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forg
     fuse_reply_none(req);
 }
 
-/* 1 PiB in all, free what the disk with the cache has. The longest name shown here is 180 bytes,
- * but f_namemax is 255: programs cut or refuse names by it, and those that they try to make are
- * theirs. */
+/* The server's quota, of the mailbox that was asked about. */
+static bool quota_fill(struct fs *fs, uint64_t ino, struct statvfs *st)
+{
+    struct cache_inode inode = {0};
+    uint64_t used, limit;
+
+    if (cache_inode_get(fs->cache, ino, &inode) != CACHE_OK)
+        inode.mailbox = 0;
+    if (!sync_quota(fs->sync, inode.mailbox, &used, &limit))
+        return false;
+    st->f_blocks = limit / st->f_frsize;
+    st->f_bfree = st->f_bavail = used < limit ? (limit - used) / st->f_frsize : 0;
+    return true;
+}
+
+/* Where the server has no quota: 1 PiB in all, free what the disk with the cache has. The longest
+ * name shown here is 180 bytes, but f_namemax is 255: programs cut or refuse names by it, and those
+ * that they try to make are theirs. */
 void fs_statfs(fuse_req_t req, fuse_ino_t ino)
 {
-    const struct fs *fs = fs_of(req);
+    struct fs *fs = fs_of(req);
     const unsigned long block = 4096;
     struct statvfs disk, st = {
                              .f_bsize = block,
@@ -161,7 +189,7 @@ void fs_statfs(fuse_req_t req, fuse_ino_t ino)
                              .f_namemax = 255,
                          };
 
-    if (fs->spool_dir != NULL && statvfs(fs->spool_dir, &disk) == 0) {
+    if (!quota_fill(fs, ino, &st) && fs->spool_dir != NULL && statvfs(fs->spool_dir, &disk) == 0) {
         st.f_bavail = disk.f_bavail * (disk.f_frsize / 512) / (block / 512);
         st.f_bfree = st.f_bavail;
     }

@@ -7,11 +7,13 @@
  * (serve.c), fs_unmount.
  */
 #include "fs/internal.h"
+#include "fs/searches.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -44,13 +46,8 @@ __attribute__((format(printf, 2, 0))) static void fuse_log_to_log(enum fuse_log_
 /* The value of libfuse's -o. Caller frees. */
 static char *option_string(const struct fs_settings *settings)
 {
-    static const char *const always[] = {"ro",
-                                         "nosuid",
-                                         "nodev",
-                                         "noexec",
-                                         "auto_unmount",
-                                         "default_permissions",
-                                         "subtype=outlookfs"};
+    static const char *const always[] = {
+        "nosuid", "nodev", "noexec", "auto_unmount", "default_permissions", "subtype=outlookfs"};
     char *options = NULL, *source = NULL;
     bool ok = true;
 
@@ -58,6 +55,8 @@ static char *option_string(const struct fs_settings *settings)
         ok = fuse_opt_add_opt(&options, settings->fuse_options) == 0;
     for (size_t i = 0; i < sizeof(always) / sizeof(always[0]) && ok; i++)
         ok = fuse_opt_add_opt(&options, always[i]) == 0;
+    if (ok && settings->read_only)
+        ok = fuse_opt_add_opt(&options, "ro") == 0;
     ok = ok && asprintf(&source, "fsname=%s", settings->account) > 0 &&
          fuse_opt_add_opt_escaped(&options, source) == 0;
     if (ok && settings->debug)
@@ -79,11 +78,24 @@ static bool session_new(struct fs *fs, const struct fs_settings *settings)
     fuse_set_log_func(fuse_log_to_log);
     if (options != NULL && fuse_opt_add_arg(&args, "outlookfs") == 0 &&
         fuse_opt_add_arg(&args, "-o") == 0 && fuse_opt_add_arg(&args, options) == 0)
-        fs->session =
-            fuse_session_new(&args, operations_get(), sizeof(struct fuse_lowlevel_ops), fs);
+        fs->session = fuse_session_new(&args, operations_get(fs->read_only),
+                                       sizeof(struct fuse_lowlevel_ops), fs);
     fuse_opt_free_args(&args);
     free(options);
     return fs->session != NULL;
+}
+
+/* Each large file that is being written has a descriptor. */
+static void raise_descriptors(void)
+{
+    const rlim_t enough = 65536;
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= enough)
+        return;
+    limit.rlim_cur = limit.rlim_max < enough ? limit.rlim_max : enough;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_debug("the limit of open files stays: %s", strerror(errno));
 }
 
 static struct fs *fs_new(const struct fs_settings *settings, struct sync *sync)
@@ -101,11 +113,29 @@ static struct fs *fs_new(const struct fs_settings *settings, struct sync *sync)
     waits_init(&fs->waits, &ops);
     pthread_mutex_init(&fs->handles_lock, NULL);
     sem_init(&fs->leave, 0, 0);
+    fs->read_only = settings->read_only;
+    fs->mark_seen = settings->mark_seen && !settings->read_only;
     fs->told = told_new();
+    fs->rooms_told = told_new();
+    fs->errands = errands_new();
+    fs->searches = searches_new(fs);
+    if (!fs->read_only) {
+        fs->staging = staging_new();
+        fs->moved = moved_new();
+        raise_descriptors();
+    }
+    if (!fs->read_only && settings->raiser != NULL) {
+        fs->gate = gate_new();
+        fs->raise = raise_new(fs, settings->raiser);
+    }
     fs->mountpoint = strdup(settings->mountpoint);
     if (settings->spool_dir != NULL)
         fs->spool_dir = strdup(settings->spool_dir);
-    if (fs->told == NULL || fs->mountpoint == NULL)
+    if (settings->state_dir != NULL)
+        fs->state_dir = strdup(settings->state_dir);
+    if (fs->told == NULL || fs->rooms_told == NULL || fs->mountpoint == NULL ||
+        fs->errands == NULL || fs->searches == NULL || (fs->gate != NULL && fs->raise == NULL) ||
+        (!fs->read_only && (fs->staging == NULL || fs->moved == NULL)))
         fs_unmount(&fs);
     return fs;
 }
@@ -127,7 +157,15 @@ static bool mountpoint_good(const char *path, char *text)
     return true;
 }
 
-static bool start_helpers(struct fs *fs)
+static bool start_events(struct fs *fs)
+{
+    const struct event_ops ops = {.ctx = fs, .raise = raise_event};
+
+    fs->events = events_start(&ops);
+    return fs->events != NULL;
+}
+
+static bool start_helpers(struct fs *fs, const struct fs_settings *settings)
 {
     struct notify_ops ops;
 
@@ -137,8 +175,14 @@ static bool start_helpers(struct fs *fs)
     fs->notifier = notifier_start(&ops);
     if (fs->notifier == NULL)
         return false;
+    if (fs->raise != NULL && !start_events(fs))
+        return false;
     fs->bridge = bridge_new(fs);
-    return fs->bridge != NULL;
+    if (fs->bridge == NULL)
+        return false;
+    if (settings->whole && settings->read_only)
+        fs->whole = whole_start(fs);
+    return fs->whole != NULL || !settings->whole || !settings->read_only;
 }
 
 struct fs *fs_mount(const struct fs_settings *settings, struct sync *sync, char *text)
@@ -161,7 +205,7 @@ struct fs *fs_mount(const struct fs_settings *settings, struct sync *sync, char 
                  *complaint ? complaint : "refused; are fuse3 installed and /dev/fuse accessible?");
     } else {
         fs->mounted = true;
-        if (start_helpers(fs))
+        if (start_helpers(fs, settings))
             return fs;
         snprintf(text, SYNC_TEXT_MAX, "cannot mount on %.200s: no memory or threads",
                  settings->mountpoint);
@@ -179,15 +223,28 @@ void fs_unmount(struct fs **fsp)
     serve_settle(fs);
     if (fs->mounted)
         fuse_session_unmount(fs->session);
+    whole_stop(&fs->whole);
     while (fs->handles != NULL)
         handle_free(fs, fs->handles);
+    if (fs->errands != NULL)
+        errands_settle(fs, 0);
     if (fs->session != NULL)
         fuse_session_destroy(fs->session);
+    notifier_stop(&fs->notifier);
+    events_stop(&fs->events);
+    raise_free(&fs->raise);
+    gate_free(&fs->gate);
+    staging_free(fs);
+    moved_free(&fs->moved);
+    errands_free(&fs->errands);
+    searches_free(&fs->searches);
     told_free(&fs->told);
+    told_free(&fs->rooms_told);
     waits_destroy(&fs->waits);
     pthread_mutex_destroy(&fs->handles_lock);
     sem_destroy(&fs->leave);
     free(fs->spool_dir);
+    free(fs->state_dir);
     free(fs->mountpoint);
     free(fs);
     *fsp = NULL;

@@ -14,12 +14,12 @@
  */
 #include "fs/notify.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
+#include "base/condition.h"
 #include "cache/cache.h"
 
 enum { RING_SIZE = 4096, DIRECTORIES_MAX = 256, NOTIFY_LAG_MS = 30 };
@@ -36,13 +36,22 @@ struct notifier {
     pthread_mutex_t lock;
     pthread_cond_t wake; /* CLOCK_MONOTONIC */
     /* Protected by lock: */
-    bool stopping;
+    bool stopping, halted;
+    bool hurry;   /* the next round does not wait */
+    bool lagging; /* the next round comes by itself */
     bool overflowed;
     size_t first, count; /* of the ring */
     size_t directory_count;
     uint64_t directories[DIRECTORIES_MAX];
     struct notice ring[RING_SIZE];
 };
+
+/* A thousand changes wake the thread once a round. */
+static void stir_locked(struct notifier *n)
+{
+    if (!n->lagging)
+        pthread_cond_signal(&n->wake);
+}
 
 static bool add_directory_locked(struct notifier *n, uint64_t ino)
 {
@@ -75,7 +84,7 @@ void notify_directory(struct notifier *n, uint64_t ino)
     pthread_mutex_lock(&n->lock);
     if (!add_directory_locked(n, ino))
         n->overflowed = true;
-    pthread_cond_signal(&n->wake);
+    stir_locked(n);
     pthread_mutex_unlock(&n->lock);
 }
 
@@ -84,7 +93,7 @@ void notify_attributes(struct notifier *n, uint64_t ino)
     pthread_mutex_lock(&n->lock);
     if (!add_notice_locked(n, 0, ino, ""))
         n->overflowed = true;
-    pthread_cond_signal(&n->wake);
+    stir_locked(n);
     pthread_mutex_unlock(&n->lock);
 }
 
@@ -93,8 +102,22 @@ void notify_gone(struct notifier *n, uint64_t parent, uint64_t ino, const char *
     pthread_mutex_lock(&n->lock);
     if (!add_notice_locked(n, parent, ino, name) || !add_directory_locked(n, parent))
         n->overflowed = true;
+    stir_locked(n);
+    pthread_mutex_unlock(&n->lock);
+}
+
+bool notify_gone_now(struct notifier *n, uint64_t parent, uint64_t ino, const char *name)
+{
+    bool heard;
+
+    pthread_mutex_lock(&n->lock);
+    heard = !n->stopping;
+    n->hurry = true;
+    if (!add_notice_locked(n, parent, ino, name) || !add_directory_locked(n, parent))
+        n->overflowed = true;
     pthread_cond_signal(&n->wake);
     pthread_mutex_unlock(&n->lock);
+    return heard;
 }
 
 /* The oldest single notice. False: none, they became too many, or the mount ends. */
@@ -164,14 +187,12 @@ static void tell_round(struct notifier *n)
 /* Lets changes gather, and comes back early when the mount ends. */
 static void lag_locked(struct notifier *n)
 {
-    struct timespec until;
+    int64_t until = clock_ms() + NOTIFY_LAG_MS;
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += NOTIFY_LAG_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    while (!n->stopping && pthread_cond_timedwait(&n->wake, &n->lock, &until) != ETIMEDOUT)
+    n->lagging = true;
+    while (!n->stopping && !n->hurry && condition_wait(&n->wake, &n->lock, until))
         continue;
+    n->hurry = n->lagging = false;
 }
 
 static bool wait_for_notices(struct notifier *n)
@@ -206,21 +227,33 @@ static void notifier_destroy(struct notifier *n)
 struct notifier *notifier_start(const struct notify_ops *ops)
 {
     struct notifier *n = calloc(1, sizeof(*n));
-    pthread_condattr_t attributes;
 
     if (n == NULL)
         return NULL;
     n->ops = *ops;
     pthread_mutex_init(&n->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&n->wake, &attributes);
-    pthread_condattr_destroy(&attributes);
+    condition_init(&n->wake);
     if (pthread_create(&n->thread, NULL, notifier_main, n) != 0) {
         notifier_destroy(n);
         return NULL;
     }
     return n;
+}
+
+void notifier_halt(struct notifier *n)
+{
+    bool join;
+
+    if (n == NULL)
+        return;
+    pthread_mutex_lock(&n->lock);
+    n->stopping = true;
+    join = !n->halted;
+    n->halted = true;
+    pthread_cond_signal(&n->wake);
+    pthread_mutex_unlock(&n->lock);
+    if (join)
+        pthread_join(n->thread, NULL);
 }
 
 void notifier_stop(struct notifier **notifier)
@@ -229,11 +262,7 @@ void notifier_stop(struct notifier **notifier)
 
     if (n == NULL)
         return;
-    pthread_mutex_lock(&n->lock);
-    n->stopping = true;
-    pthread_cond_signal(&n->wake);
-    pthread_mutex_unlock(&n->lock);
-    pthread_join(n->thread, NULL);
+    notifier_halt(n);
     notifier_destroy(n);
     *notifier = NULL;
 }

@@ -32,9 +32,14 @@ struct notifier *notifier_start(const struct notify_ops *ops);
  * connection be gone. */
 void notifier_stop(struct notifier **notifier);
 
+/* The same, but `notifier` stays, and takes notices that nobody hears. May be called twice. */
+void notifier_halt(struct notifier *notifier);
+
 /* Queue a notice; never block. Any thread. */
 void notify_directory(struct notifier *notifier, uint64_t ino);
 void notify_attributes(struct notifier *notifier, uint64_t ino);
 void notify_gone(struct notifier *notifier, uint64_t parent, uint64_t ino, const char *name);
+/* The same without letting notices gather first. False: nobody will hear of it any more. */
+bool notify_gone_now(struct notifier *notifier, uint64_t parent, uint64_t ino, const char *name);
 
 #endif

@@ -3,16 +3,18 @@
  *
  * fs_serve runs libfuse's loop: its worker threads call the callbacks. fs_exit (any thread, and the
  * signal handler) only posts a semaphore. The closer, a thread of its own, takes it from there
- * while the workers still answer requests: it cuts the listener, has every waiting request
- * answered, and joins the notifier. That order matters: the notifier may stand in the kernel behind
- * a directory's lock whose holder waits for our answer, and would never come back once nobody
- * answers.
+ * while the workers still answer requests: it has every waiting request
+ * answered, waits for what sync is
+ * publishing, and joins the notifier. That order matters: the notifier may stand in the kernel
+ * behind a directory's lock whose holder waits for our answer, and would never come back once
+ * nobody answers.
  *
  * Then the loop is told to end. It sits in sem_wait, which looks at the session only when a signal
  * interrupts it (libfuse expects the handler to run on that very thread; with threads of our own,
  * the kernel may pick another): so the closer sends it SIGTERM until it is out.
  */
 #include "fs/internal.h"
+#include "fs/searches.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -21,7 +23,10 @@
 
 #include "base/log.h"
 
-enum { WORKERS = 10 };
+enum {
+    WORKERS = 10,
+    ERRANDS_MS = 10000, /* what is being published when the mount ends */
+};
 
 static const int leaving_signals[] = {SIGTERM, SIGINT, SIGHUP};
 enum { LEAVING_SIGNALS = sizeof(leaving_signals) / sizeof(leaving_signals[0]) };
@@ -77,9 +82,15 @@ static void signals_give_back(const struct dispositions *old)
 
 void serve_settle(struct fs *fs)
 {
-    bridge_cut(fs->bridge);
+    whole_halt(fs->whole);
     waits_close(&fs->waits);
-    notifier_stop(&fs->notifier);
+    searches_close(fs->searches);
+    errands_settle(fs, ERRANDS_MS);
+    bridge_cut(fs->bridge);
+    notifier_halt(fs->notifier);
+    events_halt(fs->events);
+    raise_end(fs);
+    moved_told(fs, 0, false);
 }
 
 static void *closer_main(void *arg)

@@ -12,6 +12,10 @@
  * told_leave, every inode is suspect. An answer that reaches the kernel after the invalidation is
  * discarded by the kernel itself (its attr_version).
  *
+ * Pages. Messages never change, so their pages stay; but a file that was written here is another
+ * message afterwards, with the server's bytes. `written` and `fresh` are for pages what the two
+ * above are for sizes.
+ *
  * Entries. An opendir says whether the kernel may keep what it cached of the directory: only when
  * nothing changed between the opendir under which it was cached and this one. A change counts
  * before the kernel is notified, so a reply that overtakes the notice does no harm beyond its own
@@ -42,6 +46,8 @@ struct told {
     atomic_uint_least64_t highest; /* inode number told of */
     atomic_uint estimates[ESTIMATE_WORDS];
     atomic_uint_least64_t settled[SETTLED_PLACES];
+    atomic_uint written[ESTIMATE_WORDS];
+    atomic_uint_least64_t fresh[SETTLED_PLACES];
     pthread_mutex_t lock;
     struct directory_place directories[DIRECTORY_PLACES]; /* protected by lock */
 };
@@ -111,6 +117,24 @@ bool told_suspect(struct told *told, uint64_t ino)
 void told_settled(struct told *told, uint64_t ino)
 {
     atomic_store(&told->settled[ino % SETTLED_PLACES], ino);
+}
+
+void told_written(struct told *told, uint64_t ino)
+{
+    uint_least64_t self = ino;
+    unsigned bit = estimate_bit(ino);
+
+    atomic_fetch_or(&told->written[bit / 32], 1U << (bit % 32));
+    atomic_compare_exchange_strong(&told->fresh[ino % SETTLED_PLACES], &self, 0);
+}
+
+bool told_pages_good(struct told *told, uint64_t ino)
+{
+    unsigned bit = estimate_bit(ino);
+
+    if ((atomic_load(&told->written[bit / 32]) >> (bit % 32) & 1) == 0)
+        return true;
+    return atomic_exchange(&told->fresh[ino % SETTLED_PLACES], ino) == ino;
 }
 
 void told_directory_changed(struct told *told, uint64_t directory)

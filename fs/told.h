@@ -29,6 +29,12 @@ bool told_suspect(struct told *told, uint64_t ino);
 /* The kernel's attributes of `ino` were invalidated after the exact size was in the cache. */
 void told_settled(struct told *told, uint64_t ino);
 
+/* The bytes of `ino` are not what they were, or not what the kernel holds of them. */
+void told_written(struct told *told, uint64_t ino);
+/* `ino` is being opened: whether the kernel may keep the pages that it has. If not, it drops them
+ * with this open. */
+bool told_pages_good(struct told *told, uint64_t ino);
+
 /* An entry of `directory` came, went or changed. */
 void told_directory_changed(struct told *told, uint64_t directory);
 /* `directory` is being opened, nothing of it was read yet through this handle: whether the entries

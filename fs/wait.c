@@ -223,13 +223,13 @@ void wait_start(struct wait *wait)
     wait_drop(wait);
 }
 
-bool waits_hold(struct waits *waits, uint64_t directory)
+bool waits_hold(struct waits *waits, uint64_t ino)
 {
     bool hold = false;
 
     pthread_mutex_lock(&waits->lock);
     for (const struct wait *wait = waits->list; wait != NULL && !hold; wait = wait->next)
-        hold = wait->directory == directory;
+        hold = wait->locked == ino;
     pthread_mutex_unlock(&waits->lock);
     return hold;
 }

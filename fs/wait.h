@@ -54,8 +54,8 @@ struct wait {
     void (*resume)(struct wait *wait, enum sync_error error);
     /* Releases what the holder owns beside its memory; may be NULL. */
     void (*release)(struct wait *wait);
-    /* The directory that the kernel keeps locked until this is answered; 0: none. */
-    uint64_t directory;
+    /* The directory or file that the kernel keeps locked until this is answered; 0: none. */
+    uint64_t locked;
     /* Protected by waits->lock: */
     struct wait *next, *previous;
     enum wait_state state;
@@ -80,8 +80,8 @@ void *wait_new(struct waits *waits, size_t size, void *request);
  * EINTR. The wait may be freed when this returns. */
 void wait_start(struct wait *wait);
 
-/* Whether something waits while the kernel keeps `directory` locked. */
-bool waits_hold(struct waits *waits, uint64_t directory);
+/* Whether something waits while the kernel keeps this inode locked. */
+bool waits_hold(struct waits *waits, uint64_t ino);
 
 /* The caller was interrupted. */
 void wait_on_interrupt(struct wait *wait);

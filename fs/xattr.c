@@ -149,7 +149,7 @@ static const struct attribute *attribute_find(enum cache_kind kind, const char *
     return NULL;
 }
 
-static bool namespace_refused(const char *name)
+bool xattr_refused(const char *name)
 {
     static const char *const refused[] = {"system.", "security.", "trusted."};
 
@@ -157,6 +157,11 @@ static bool namespace_refused(const char *name)
         if (strncmp(name, refused[i], strlen(refused[i])) == 0)
             return true;
     return false;
+}
+
+bool xattr_known(enum cache_kind kind, const char *name)
+{
+    return attribute_find(kind == CACHE_STAGED ? CACHE_MESSAGE : kind, name) != NULL;
 }
 
 static void subject_free(struct subject *s)
@@ -169,11 +174,12 @@ static void subject_free(struct subject *s)
 static int subject_get(struct fs *fs, uint64_t ino, struct subject *s)
 {
     enum cache_error error;
+    int failed;
 
     *s = (struct subject){.cache = fs->cache};
-    error = cache_inode_get(fs->cache, ino, &s->inode);
-    if (error != CACHE_OK)
-        return error == CACHE_ERR_ABSENT ? ESTALE : fs_errno_of_cache(error);
+    failed = attr_get(fs, ino, &s->inode);
+    if (failed != 0)
+        return failed;
     if (s->inode.mailbox == 0)
         return ENODATA;
     error = cache_mailbox_get(fs->cache, s->inode.mailbox, &s->mailbox);
@@ -202,7 +208,7 @@ void fs_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
     struct subject s;
     int error;
 
-    if (namespace_refused(name)) {
+    if (xattr_refused(name)) {
         fuse_reply_err(req, EOPNOTSUPP);
         return;
     }

@@ -11,6 +11,7 @@
  */
 #include "imap/command.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <strings.h>
 
@@ -38,14 +39,15 @@ void imap_command_free(struct imap_command *c)
     else
         buffer_free(&c->text);
     c->literal_count = 0;
+    c->source = (struct imap_literal_source){0};
     c->broken = false;
     c->sensitive = false;
 }
 
+/* Nothing may follow a streamed literal. */
 static void append(struct imap_command *c, const char *bytes, size_t len)
 {
-    if (!c->broken && !buffer_append(&c->text, bytes, len))
-        c->broken = true;
+    c->broken = c->broken || c->source.read != NULL || !buffer_append(&c->text, bytes, len);
 }
 
 static void append_text(struct imap_command *c, const char *text)
@@ -93,17 +95,31 @@ static enum string_form string_form(const char *bytes, size_t len)
     return form < FORM_LITERAL && len > QUOTED_MAX ? FORM_LITERAL : form;
 }
 
-static void append_literal(struct imap_command *c, const char *bytes, size_t len)
+/* Announces a literal of `size` bytes and notes the `len` of them that stand in the text. */
+static bool announce(struct imap_command *c, uint64_t size, size_t len)
 {
-    if (c->literal_count == IMAP_LITERALS_MAX || !buffer_printf(&c->text, " {%zu}\r\n", len)) {
-        c->broken = true;
-        return;
-    }
+    c->broken = c->broken || c->literal_count == IMAP_LITERALS_MAX || c->source.read != NULL ||
+                !buffer_printf(&c->text, " {%" PRIu64 "}\r\n", size);
+    if (c->broken)
+        return false;
     c->literals[c->literal_count].at = c->text.len;
     c->literals[c->literal_count].len = len;
-    append(c, bytes, len);
-    if (!c->broken)
-        c->literal_count++;
+    c->literal_count++;
+    return true;
+}
+
+static void append_literal(struct imap_command *c, const char *bytes, size_t len)
+{
+    if (announce(c, len, len))
+        append(c, bytes, len);
+}
+
+void imap_command_source(struct imap_command *c, const struct imap_literal_source *source)
+{
+    if (source->read == NULL || source->size == 0 || source->size > UINT32_MAX)
+        c->broken = true;
+    if (announce(c, source->size, 0))
+        c->source = *source;
 }
 
 /* `bytes` in a form not below `least`. */

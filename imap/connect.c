@@ -223,12 +223,14 @@ static enum imap_error sign_in_refused(struct imap_connection *c, const struct o
                          "%s: the server takes no more connections of %s for now (%.*s); try later",
                          c->settings.host, c->settings.username, IMAP_QUOTE(o->text));
     else
-        imap_failure_set(&failure, IMAP_ERR_AUTH,
-                         "%s: the server refused the sign-in of %s (%.*s); check username= and %s",
-                         c->settings.host, c->settings.username, IMAP_QUOTE(o->text),
-                         c->settings.auth == IMAP_AUTH_PASSWORD
-                             ? "the password"
-                             : "that token_command= gives a fresh token of this user for IMAP");
+        imap_failure_set(
+            &failure, IMAP_ERR_AUTH,
+            "%s: the server refused the sign-in of %s (%.*s); check username= and %s",
+            c->settings.host, c->settings.username, IMAP_QUOTE(o->text),
+            c->settings.auth == IMAP_AUTH_PASSWORD
+                ? "the password"
+                : "the token, which must be a fresh one of this user for IMAP (outlookfs login, "
+                  "or token_command=)");
     return fail_as(c, &failure);
 }
 

@@ -7,8 +7,9 @@
  * completed with it at the end of the step, when no response is being handled any more.
  *
  * The bound (settings.timeout_ms) runs while something is expected: the greeting, or a reply. It
- * starts anew with each completed command and, once signed in, with each KiB that moved: a slow
- * download goes on, a server that dribbles one byte at a time does not. IDLE has no bound.
+ * starts anew with each completed command and, once signed in, with each KiB that moved, to or from
+ * the other side's TCP: a slow download or upload goes on, a server that dribbles one byte at a
+ * time does not. IDLE has no bound.
  */
 #include "imap/pipeline.h"
 
@@ -132,11 +133,23 @@ static void receive(struct imap_connection *c)
     }
 }
 
+/* Whether the other side took another KiB of what the kernel holds for it. A large message is in
+ * the kernel's hands long before it is through a slow uplink. */
+static bool drained(struct imap_connection *c)
+{
+    uint64_t queued = imap_stream_queued(c->stream);
+    uint64_t acknowledged = queued < c->written ? c->written - queued : 0;
+    if (acknowledged < c->acknowledged + PROGRESS_BYTES)
+        return false;
+    c->acknowledged = acknowledged;
+    return true;
+}
+
 static void check_progress(struct imap_connection *c)
 {
     bool opening = c->state < IMAP_STATE_READY;
     int64_t now = clock_ms();
-    if (c->progress_bytes >= PROGRESS_BYTES && !opening) {
+    if (!opening && (c->progress_bytes >= PROGRESS_BYTES || drained(c))) {
         c->progress_at = now;
         c->progress_bytes = 0;
     }
@@ -167,7 +180,7 @@ static void await(struct imap_connection *c, int wait_ms, int wake_fd)
         deadline = 0;
     struct imap_wait wait = {
         .fd = imap_stream_fd(c->stream),
-        .events = imap_stream_events(c->stream, imap_pipeline_wants_write(c)),
+        .events = imap_stream_events(c->stream, imap_sending_wants_write(c)),
         .wake_fd = wake_fd,
         .cancel_fd = c->settings.cancel_fd,
         .deadline = deadline,
@@ -182,13 +195,16 @@ static void await(struct imap_connection *c, int wait_ms, int wake_fd)
 static void flush(struct imap_connection *c)
 {
     if (!c->ended && !c->write_failed)
-        c->write_failed = !imap_pipeline_flush(c);
+        c->write_failed = !imap_sending_flush(c);
 }
 
 void imap_connection_turn(struct imap_connection *c, int wait_ms, int wake_fd)
 {
+    size_t completed = c->completed;
     flush(c);
-    await(c, wait_ms, wake_fd);
+    if (c->ended) /* by a source */
+        return;
+    await(c, c->completed == completed ? wait_ms : 0, wake_fd); /* a caller may wait for that one */
     receive(c);
     flush(c);
     check_progress(c);
@@ -217,15 +233,33 @@ static enum imap_error may_submit(const struct imap_connection *c)
     return c->idle_on && !c->idle_ending ? IMAP_ERR_BAD : IMAP_OK;
 }
 
+static void empty_command(struct imap_command *command)
+{
+    if (command->sensitive)
+        buffer_wipe(&command->text);
+    imap_command_free(command);
+}
+
 enum imap_error imap_connection_submit(struct imap_connection *c, struct imap_command *command,
                                        imap_done_fn *done, void *ctx)
 {
     enum imap_error error = may_submit(c);
     if (error == IMAP_OK)
         return imap_pipeline_submit(c, command, IMAP_REQUEST_PLAIN, done, ctx);
-    if (command->sensitive)
-        buffer_wipe(&command->text);
-    imap_command_free(command);
+    empty_command(command);
+    return error;
+}
+
+enum imap_error imap_connection_submit_changing(struct imap_connection *c, const char *mailbox,
+                                                uint32_t uidvalidity, struct imap_command *command,
+                                                imap_done_fn *done, void *ctx)
+{
+    enum imap_error error = may_submit(c);
+    if (error == IMAP_OK && !imap_selected_is(c, mailbox, uidvalidity))
+        error = IMAP_ERR_STALE;
+    if (error == IMAP_OK)
+        return imap_pipeline_submit(c, command, IMAP_REQUEST_PLAIN, done, ctx);
+    empty_command(command);
     return error;
 }
 
@@ -248,7 +282,7 @@ enum imap_error imap_connection_idle_end(struct imap_connection *c)
     if (c->ended)
         return c->failure.error;
     if (c->idle_on && !c->idle_ending)
-        imap_pipeline_idle_end(c);
+        imap_sending_idle_end(c);
     return IMAP_OK;
 }
 
@@ -268,6 +302,7 @@ static void logout(struct imap_connection *c, bool boundary, bool idling, bool w
     if (idling) {
         memcpy(c->out, "DONE\r\n", 6);
         c->out_len = 6;
+        c->filled += 6;
     }
     flush(c);
     while (wait && !c->ended && !c->bye && clock_until(deadline) > 0)

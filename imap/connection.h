@@ -119,12 +119,53 @@ struct imap_selected {
 /* Never NULL; changes under step; `name` is NULL between a SELECT's submission and its OK. */
 const struct imap_selected *imap_connection_selected(const struct imap_connection *c);
 
-/* How a command ended. `response` is the tagged reply, NULL when the connection ended first. */
+/*
+ * What is sure about a command that ended. A command that changes mail is sent again only where it
+ * was surely not carried out (imap_outcome_is_undone); after UNKNOWN the caller looks at the
+ * mailbox first.
+ *
+ * "Handed to the socket" is counted byte by byte; the server may have got less, never more. Under
+ * TLS it means in a record that went out whole.
+ */
+enum imap_outcome {
+    IMAP_OUTCOME_ANSWERED,  /* the server's tagged reply came: `error` says what it was */
+    IMAP_OUTCOME_NOT_SENT,  /* not one byte of the command was handed to the socket */
+    IMAP_OUTCOME_NOT_WHOLE, /* it has literals, and the last of them (an APPEND's message) was not
+                               handed over to its last byte: the server, which knows its length,
+                               cannot have carried it out */
+    IMAP_OUTCOME_UNKNOWN,   /* more than that was handed over, and no reply came */
+};
+
+/* Whether the command was surely not carried out. An answer is no answer to this: a refused MOVE
+ * may have moved some. */
+static inline bool imap_outcome_is_undone(enum imap_outcome outcome)
+{
+    return outcome == IMAP_OUTCOME_NOT_SENT || outcome == IMAP_OUTCOME_NOT_WHOLE;
+}
+
+/* Where the server says that copies went (RFC 4315); imap_uidpairs_init walks the sets. */
+struct imap_copyuid {
+    uint32_t uidvalidity;            /* of the target mailbox */
+    struct imap_span source, target; /* as sent, not checked; both empty: nothing was copied */
+};
+struct imap_appenduid {
+    uint32_t uidvalidity, uid;
+};
+
+/* How a command ended. Everything that it points to is valid during the call. */
 struct imap_completion {
-    enum imap_error error; /* IMAP_OK, IMAP_ERR_NO, IMAP_ERR_BAD, IMAP_ERR_THROTTLED, or what ended
-                              the connection */
-    const struct imap_response *response;
-    const struct imap_failure *failure; /* for a person, and the back-off */
+    enum imap_error error;                /* IMAP_OK, IMAP_ERR_NO, IMAP_ERR_BAD, IMAP_ERR_THROTTLED,
+                                             IMAP_ERR_SOURCE,                or what ended the connection */
+    const struct imap_response *response; /* the tagged reply; NULL: there was none */
+    const struct imap_failure *failure;   /* for a person, and the back-off */
+    enum imap_refusal refusal;            /* why, after IMAP_ERR_NO and IMAP_ERR_BAD */
+    enum imap_outcome outcome;
+    /* Of UID COPY and UID MOVE, and of APPEND, whether it stood in the reply, in an untagged OK or
+     * in a bare line before it; NULL: the server did not say, or not so that it is sure which of
+     * several commands it meant. It may name fewer UIDs than were asked for: nothing is known of
+     * the others. What came before a connection broke is told too: those copies are there. */
+    const struct imap_copyuid *copyuid;
+    const struct imap_appenduid *appenduid;
 };
 typedef void imap_done_fn(void *ctx, const struct imap_completion *completion);
 
@@ -135,6 +176,24 @@ enum imap_error imap_connection_submit(struct imap_connection *c, struct imap_co
                                        imap_done_fn *done, void *ctx)
     __attribute__((warn_unused_result));
 
+/*
+ * As imap_connection_submit, for a command that changes mail by UID (UID COPY, MOVE, STORE,
+ * EXPUNGE) or that empties a mailbox (EXPUNGE). UIDs mean messages only together with the mailbox's
+ * UIDVALIDITY (RFC 3501 section 2.3.1.1), and pipelined behind a SELECT that turns out to open
+ * something else they would hit other mail. So it refuses with IMAP_ERR_STALE, and sends nothing,
+ * unless `mailbox` is selected by a SELECT (not EXAMINE) that was answered, has this UIDVALIDITY,
+ * and nothing that changes the selection is in flight behind it.
+ *
+ * A caller submits SELECT, waits for its done function, and calls this in it or later. On
+ * IMAP_ERR_STALE it looks at imap_connection_selected: another `name`, or none, means to select
+ * again; another `uidvalidity` means that the UIDs it knew stand for nothing any more; `read_only`
+ * that the server allows no change. A server that names no UIDVALIDITY is never changed by UID.
+ */
+enum imap_error imap_connection_submit_changing(struct imap_connection *c, const char *mailbox,
+                                                uint32_t uidvalidity, struct imap_command *command,
+                                                imap_done_fn *done, void *ctx)
+    __attribute__((warn_unused_result));
+
 /* Commands submitted and not yet completed. */
 size_t imap_connection_in_flight(const struct imap_connection *c);
 
@@ -142,8 +201,8 @@ size_t imap_connection_in_flight(const struct imap_connection *c);
  * Waits at most `wait_ms` (-1: no bound but the settings') for bytes, for room to write, or for
  * `wake_fd` to be readable (-1: none; not read from), then handles all there is without waiting
  * again. IMAP_OK: go on. Anything else: the connection is finished, each command in flight has been
- * completed with that error, and only imap_connection_close may follow; imap_connection_failure
- * tells more.
+ * completed with that error (one whose source failed with IMAP_ERR_SOURCE), and only
+ * imap_connection_close may follow; imap_connection_failure tells more.
  */
 enum imap_error imap_connection_step(struct imap_connection *c, int wait_ms, int wake_fd)
     __attribute__((warn_unused_result));

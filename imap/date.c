@@ -5,7 +5,11 @@
  */
 #include "imap/date.h"
 
+#include <stdio.h>
 #include <strings.h>
+
+static const char month_names[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 struct cursor {
     const char *at, *end;
@@ -31,12 +35,10 @@ static bool take_byte(struct cursor *c, char byte)
 
 static bool take_month(struct cursor *c, int *month)
 {
-    static const char names[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                      "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
     if (c->end - c->at < 3)
         return false;
     for (*month = 1; *month <= 12; ++*month) {
-        if (strncasecmp(c->at, names[*month - 1], 3) == 0) {
+        if (strncasecmp(c->at, month_names[*month - 1], 3) == 0) {
             c->at += 3;
             return true;
         }
@@ -103,5 +105,29 @@ bool imap_date_parse(struct imap_span text, int64_t *seconds)
     if (day < 1 || day > days_in_month(year, month))
         return false;
     *seconds = days_since_epoch(year, month, day) * 86400 + time - zone;
+    return true;
+}
+
+/* Steps the year and month so that `day`, counted from their first, falls into them. */
+static void find_month(int *year, int *month, int64_t *day)
+{
+    for (; *day >= 365 + is_leap(*year); ++*year)
+        *day -= 365 + is_leap(*year);
+    for (*month = 1; *day >= days_in_month(*year, *month); ++*month)
+        *day -= days_in_month(*year, *month);
+}
+
+bool imap_date_print(int64_t seconds, char text[IMAP_DATE_TEXT])
+{
+    static const int64_t least = -62135596800, most = 253402300799; /* years 1 and 9999 */
+    if (seconds < least || seconds > most)
+        return false;
+    int64_t day = (seconds - least) / 86400, time = (seconds - least) % 86400;
+    int year = 1 + (int)(day / 146097) * 400, month = 1; /* the calendar repeats in 400 years */
+    day %= 146097;
+    find_month(&year, &month, &day);
+    snprintf(text, IMAP_DATE_TEXT, "%2d-%s-%04d %02d:%02d:%02d +0000", (int)day + 1,
+             month_names[month - 1], year, (int)(time / 3600), (int)(time / 60 % 60),
+             (int)(time % 60));
     return true;
 }

@@ -8,4 +8,10 @@
  * before it or without. False when it is no such date. */
 bool imap_date_parse(struct imap_span text, int64_t *seconds) __attribute__((warn_unused_result));
 
+/* The other way, in the zone +0000 and the grammar's fixed width, with the NUL: "17-Jul-1996
+ * 09:44:25 +0000". False for a year that has not four digits. */
+enum { IMAP_DATE_TEXT = 80 }; /* the compiler counts ten digits for each number */
+bool imap_date_print(int64_t seconds, char text[IMAP_DATE_TEXT])
+    __attribute__((warn_unused_result));
+
 #endif

@@ -135,6 +135,20 @@ static enum imap_error reply_error(const struct imap_response *response)
     return response->status.status == IMAP_STATUS_NO ? IMAP_ERR_NO : IMAP_ERR_BAD;
 }
 
+/* Fills *failure for a reply that is not OK; the reason, where it is a refusal. */
+static enum imap_refusal explain(const struct imap_connection *c, const struct imap_request *r,
+                                 const struct imap_response *response, enum imap_error error,
+                                 struct imap_failure *failure)
+{
+    enum imap_refusal refusal = IMAP_REFUSAL_NONE;
+    struct imap_span text = response->status.text;
+    if (error == IMAP_ERR_NO || error == IMAP_ERR_BAD)
+        refusal = imap_failure_refusal(r->verb, &response->status.code, text);
+    if (error != IMAP_OK)
+        imap_failure_from_refusal(failure, error, refusal, c->settings.host, r->verb, text);
+    return refusal;
+}
+
 static void on_tagged(struct imap_connection *c, const struct imap_response *response)
 {
     struct imap_request *r = imap_pipeline_find(c, response->tag);
@@ -144,8 +158,12 @@ static void on_tagged(struct imap_connection *c, const struct imap_response *res
     }
     enum imap_error error = reply_error(response);
     struct imap_failure failure = {.error = IMAP_OK};
-    if (error != IMAP_OK)
-        imap_failure_from_server(&failure, error, c->settings.host, r->verb, response->status.text);
+    enum imap_refusal refusal = explain(c, r, response, error, &failure);
+    if (error == IMAP_OK && imap_sending_is_short(c, r)) {
+        imap_connection_end_text(c, IMAP_ERR_PROTOCOL,
+                                 "the server accepted a message before all of it was sent");
+        return;
+    }
     if (error == IMAP_ERR_THROTTLED)
         note_throttle(c, response->status.text);
     else if (error == IMAP_OK)
@@ -157,7 +175,8 @@ static void on_tagged(struct imap_connection *c, const struct imap_response *res
         imap_state_enter(c, IMAP_STATE_READY);
     if (error == IMAP_ERR_UNUSABLE || error == IMAP_ERR_EXPIRED)
         imap_connection_end(c, &failure); /* before the callback, so that it cannot submit more */
-    struct imap_completion completion = {error, response, &failure};
+    struct imap_completion completion = {
+        .error = error, .response = response, .failure = &failure, .refusal = refusal};
     imap_pipeline_complete(c, r, &completion);
 }
 
@@ -187,8 +206,10 @@ static void on_greeting(struct imap_connection *c, const struct imap_response *r
 static bool on_bare(struct imap_connection *c, const struct imap_response *response)
 {
     enum imap_error error = imap_failure_classify(response->line);
-    if (error == IMAP_OK)
+    if (error == IMAP_OK) {
+        imap_uids_note(c, &response->status.code);
         return true;
+    }
     end_with_text(c, error, response->line);
     return false;
 }
@@ -213,6 +234,8 @@ static bool on_untagged_status(struct imap_connection *c, const struct imap_resp
     if (response->status.status != IMAP_STATUS_OK &&
         imap_failure_classify(response->status.text) == IMAP_ERR_THROTTLED)
         note_throttle(c, response->status.text);
+    if (response->status.status == IMAP_STATUS_OK)
+        imap_uids_note(c, &response->status.code);
     return true;
 }
 
@@ -247,7 +270,7 @@ void imap_dispatch(struct imap_connection *c, const struct imap_response *respon
     if (c->state == IMAP_STATE_GREETING && !c->greeted) {
         on_greeting(c, response);
     } else if (response->kind == IMAP_RESPONSE_CONTINUE) {
-        imap_pipeline_continue(c);
+        imap_sending_continue(c);
     } else if (response->kind == IMAP_RESPONSE_STATUS && response->tag.data != NULL) {
         imap_selected_note(c, response);
         on_tagged(c, response);

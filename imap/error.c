@@ -33,6 +33,8 @@ static const struct {
     [IMAP_ERR_THROTTLED] = {"throttled by the server",                  IMAP_RETRY_LATER},
     [IMAP_ERR_NO] = {"refused by the server",                    IMAP_RETRY_NEVER},
     [IMAP_ERR_BAD] = {"not understood by the server",             IMAP_RETRY_NEVER},
+    [IMAP_ERR_STALE] = {"mailbox no longer the one that was meant", IMAP_RETRY_NOW  },
+    [IMAP_ERR_SOURCE] = {"message to send cannot be read",           IMAP_RETRY_NEVER},
     [IMAP_ERR_CANCELLED] = {"cancelled",                                IMAP_RETRY_NEVER},
     [IMAP_ERR_MEMORY] = {"out of memory",                            IMAP_RETRY_LATER},
 };

@@ -31,11 +31,27 @@ enum imap_error {
     IMAP_ERR_THROTTLED,   /* wait failure.backoff_ms */
     IMAP_ERR_NO,          /* tagged NO: the server refused this command */
     IMAP_ERR_BAD,         /* tagged BAD: the server did not understand it */
+    IMAP_ERR_STALE,       /* not sent: the UIDs are not those of the mailbox that is selected */
+    IMAP_ERR_SOURCE,      /* the message to send cannot be read on this side */
     IMAP_ERR_CANCELLED,   /* the caller's cancel descriptor fired */
     IMAP_ERR_MEMORY,
 };
 
 enum imap_retry { IMAP_RETRY_NOW, IMAP_RETRY_LATER, IMAP_RETRY_NEVER };
+
+/* Why a server refused a command, where that makes a difference to the caller. It refines
+ * IMAP_ERR_NO and IMAP_ERR_BAD; with every other error it is IMAP_REFUSAL_NONE. */
+enum imap_refusal {
+    IMAP_REFUSAL_NONE,        /* not refused, or for a reason not among these */
+    IMAP_REFUSAL_TOO_BIG,     /* the message passes the server's limit */
+    IMAP_REFUSAL_LINE,        /* a line of the message does, most likely */
+    IMAP_REFUSAL_QUOTA,       /* no room left */
+    IMAP_REFUSAL_NOT_FOUND,   /* the mailbox that is named is not there */
+    IMAP_REFUSAL_GONE,        /* messages that are named are not there any more */
+    IMAP_REFUSAL_EXISTS,      /* a mailbox of that name is there */
+    IMAP_REFUSAL_NOT_ALLOWED, /* never: a reserved name, no permission */
+    IMAP_REFUSAL_IN_USE,      /* not now: another session is at it */
+};
 
 enum { IMAP_FAILURE_TEXT = 400 };
 

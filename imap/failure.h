@@ -30,6 +30,11 @@ void imap_failure_set(struct imap_failure *failure, enum imap_error error, const
  * IMAP_ERR_AUTH_BASIC, or IMAP_OK when it says none of these (OUTLOOK.md sections 1, 3, 5). */
 enum imap_error imap_failure_classify(struct imap_span text);
 
+/* Why a server refused the command `verb` ("APPEND", "UID MOVE"), from its reply's code and text
+ * (OUTLOOK.md sections 2 and 4, RFC 5530); IMAP_REFUSAL_NONE when neither says. */
+enum imap_refusal imap_failure_refusal(const char *verb, const struct imap_code *code,
+                                       struct imap_span text);
+
 /* Milliseconds of "Suggested Backoff Time: 92415 milliseconds", at most a day; 0 when absent. */
 int64_t imap_failure_backoff(struct imap_span text);
 
@@ -38,6 +43,11 @@ int64_t imap_failure_backoff(struct imap_span text);
  * the server's words end it. */
 void imap_failure_from_server(struct imap_failure *failure, enum imap_error error, const char *host,
                               const char *what, struct imap_span text);
+
+/* Likewise for a refusal: its advice stands in the place of the error's where it has one. */
+void imap_failure_from_refusal(struct imap_failure *failure, enum imap_error error,
+                               enum imap_refusal refusal, const char *host, const char *verb,
+                               struct imap_span text);
 
 /* What errno `number` means; never NULL. */
 const char *imap_failure_errno(int number);

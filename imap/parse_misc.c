@@ -2,28 +2,8 @@
  * The small ones: FLAGS, CAPABILITY, ENABLED, ID (RFC 2971), QUOTA and QUOTAROOT (RFC 9208), and
  * what the other parsers share.
  */
+#include "imap/flags.h"
 #include "imap/parse.h"
-
-static unsigned flag_bit(struct imap_span word)
-{
-    static const struct {
-        const char *word;
-        unsigned bit;
-    } flags[] = {
-        {"\\Seen",     IMAP_FLAG_SEEN       },
-        {"\\Answered", IMAP_FLAG_ANSWERED   },
-        {"\\Flagged",  IMAP_FLAG_FLAGGED    },
-        {"\\Deleted",  IMAP_FLAG_DELETED    },
-        {"\\Draft",    IMAP_FLAG_DRAFT      },
-        {"\\Recent",   IMAP_FLAG_RECENT     },
-        {"\\*",        IMAP_FLAG_ANY_KEYWORD},
-    };
-    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
-        if (imap_span_is(word, flags[i].word))
-            return flags[i].bit;
-    }
-    return 0;
-}
 
 bool imap_parse_flags(struct imap_reader *r, struct imap_flags *flags)
 {
@@ -35,7 +15,7 @@ bool imap_parse_flags(struct imap_reader *r, struct imap_flags *flags)
     struct imap_reader inside = {.at = start + 1, .end = r->at - 1};
     imap_reader_space(&inside);
     while (imap_reader_atom(&inside, &word)) {
-        read.system |= flag_bit(word);
+        read.system |= imap_flag_bit(word);
         imap_reader_space(&inside);
     }
     *flags = read;

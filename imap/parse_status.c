@@ -61,6 +61,8 @@ static const struct {
     {"ALREADYEXISTS",        IMAP_CODE_ALREADYEXISTS,        SHAPE_TEXT     },
     {"NONEXISTENT",          IMAP_CODE_NONEXISTENT,          SHAPE_TEXT     },
     {"NOPERM",               IMAP_CODE_NOPERM,               SHAPE_TEXT     },
+    {"CANNOT",               IMAP_CODE_CANNOT,               SHAPE_TEXT     },
+    {"EXPUNGEISSUED",        IMAP_CODE_EXPUNGEISSUED,        SHAPE_TEXT     },
     {"INUSE",                IMAP_CODE_INUSE,                SHAPE_TEXT     },
     {"LIMIT",                IMAP_CODE_LIMIT,                SHAPE_TEXT     },
     {"UNAVAILABLE",          IMAP_CODE_UNAVAILABLE,          SHAPE_TEXT     },

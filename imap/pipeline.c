@@ -1,11 +1,10 @@
 /*
  * See pipeline.h for what a request is.
  *
- * The output is one block of fixed size that is filled only when it is empty: it is never moved or
- * grown, so a secret that passed through it is wiped in one place, and a queue of any length costs
- * the memory of its requests alone. A request whose reply comes while its bytes are still on their
- * way (a literal that the server refused early) stays in the list until they are out, or the
- * server would take the rest of it for commands.
+ * A request is made at submit, whole but for the bytes of a streamed literal, so a queue of any
+ * length costs the memory of its requests alone. A request whose reply comes while its bytes are
+ * still on their way (a literal that the server refused early) stays in the list until they are
+ * out, or the server would take the rest of it for commands.
  */
 #include "imap/pipeline.h"
 
@@ -18,10 +17,12 @@
 #include "base/log.h"
 #include "imap/failure.h"
 
-enum { LITERAL_MINUS_MAX = 4096, CHALLENGES_MAX = 4, LOG_LINE_MAX = 200, LINE_EXTRA = 64 };
+enum { LITERAL_MINUS_MAX = 4096, LOG_LINE_MAX = 200, LINE_EXTRA = 64 };
 
 static void request_free(struct imap_request *r)
 {
+    imap_sending_close_source(r);
+    imap_uids_free(&r->uids);
     if (r->sensitive)
         buffer_wipe(&r->bytes);
     else
@@ -89,10 +90,25 @@ static void enqueue(struct imap_connection *c, struct imap_request *r)
     log_request(c, r);
 }
 
-static bool takes_plus(const struct imap_connection *c, size_t literal)
+static uint64_t literal_size(const struct imap_command *command, unsigned i)
 {
-    return (c->capabilities & IMAP_CAP_LITERAL_PLUS) != 0 ||
-           ((c->capabilities & IMAP_CAP_LITERAL_MINUS) != 0 && literal <= LITERAL_MINUS_MAX);
+    bool streamed = command->source.read != NULL && i + 1 == command->literal_count;
+    return streamed ? command->source.size : command->literals[i].len;
+}
+
+/* Whether the literals may go without waiting (RFC 7888). All of a command's or none: a "+" that a
+ * server sends needlessly for one must not be taken for the word that another waits for. */
+static bool takes_plus(const struct imap_connection *c, const struct imap_command *command)
+{
+    if ((c->capabilities & IMAP_CAP_LITERAL_PLUS) != 0)
+        return true;
+    if ((c->capabilities & IMAP_CAP_LITERAL_MINUS) == 0)
+        return false;
+    for (unsigned i = 0; i < command->literal_count; i++) {
+        if (literal_size(command, i) > LITERAL_MINUS_MAX)
+            return false;
+    }
+    return true;
 }
 
 /* A line's piece: trusted to hold no CR, LF or NUL, and checked all the same. */
@@ -105,26 +121,37 @@ static bool append_piece(struct imap_request *r, const char *text, size_t len)
     return buffer_append(&r->bytes, text, len);
 }
 
+/* Copies one literal, or marks where its source's bytes go. */
+static bool append_literal(struct imap_request *r, const struct imap_command *command, unsigned i)
+{
+    size_t start = command->literals[i].at, len = command->literals[i].len;
+    if (!r->plus)
+        r->holds[r->hold_count++] = r->bytes.len;
+    if (command->source.read != NULL && i + 1 == command->literal_count) {
+        r->source = command->source;
+        r->source_at = r->bytes.len;
+    }
+    r->literals_end = r->bytes.len + literal_size(command, i);
+    return buffer_append(&r->bytes, command->text.data + start, len);
+}
+
 /* Copies the command's text into the request: each "{n}" CRLF becomes "{n+}" CRLF or a hold. */
 static enum imap_error build(struct imap_connection *c, struct imap_request *r,
                              const struct imap_command *command)
 {
     size_t at = 0, line = r->bytes.len;
+    r->plus = command->literal_count > 0 && takes_plus(c, command);
     for (unsigned i = 0; i < command->literal_count; i++) {
         size_t start = command->literals[i].at, len = command->literals[i].len;
         if (start < at + 3 || start > command->text.len || len > command->text.len - start)
             return IMAP_ERR_PROTOCOL;
-        const char *text = command->text.data;
-        bool plus = takes_plus(c, len);
-        if (!append_piece(r, text + at, start - 3 - at) ||
-            !buffer_append_text(&r->bytes, plus ? "+}\r\n" : "}\r\n"))
+        if (!append_piece(r, command->text.data + at, start - 3 - at) ||
+            !buffer_append_text(&r->bytes, r->plus ? "+}\r\n" : "}\r\n"))
             return IMAP_ERR_PROTOCOL;
         line += start - at;
         if (line > IMAP_LINE_MAX)
             return IMAP_ERR_TOO_LARGE;
-        if (!plus)
-            r->holds[r->hold_count++] = r->bytes.len;
-        if (!buffer_append(&r->bytes, text + start, len))
+        if (!append_literal(r, command, i))
             return IMAP_ERR_MEMORY;
         at = start + len;
         line = 0;
@@ -168,6 +195,9 @@ static enum imap_request_kind kind_of(const char *verb)
         {"EXAMINE",  IMAP_REQUEST_SELECT},
         {"CLOSE",    IMAP_REQUEST_CLOSE },
         {"UNSELECT", IMAP_REQUEST_CLOSE },
+        {"APPEND",   IMAP_REQUEST_APPEND},
+        {"UID COPY", IMAP_REQUEST_COPY  },
+        {"UID MOVE", IMAP_REQUEST_COPY  },
     };
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         if (strcasecmp(verb, kinds[i].verb) == 0)
@@ -239,13 +269,7 @@ enum imap_error imap_pipeline_submit_lines(struct imap_connection *c, const char
     return IMAP_OK;
 }
 
-/* Whether sending stands still at a hold of `r`. */
-static bool held(const struct imap_request *r)
-{
-    return r->hold_next < r->hold_count && r->at == r->holds[r->hold_next];
-}
-
-static void drop_answered(struct imap_connection *c)
+void imap_pipeline_drop_answered(struct imap_connection *c)
 {
     struct imap_request **link = &c->first, *last = NULL;
     while (*link != NULL) {
@@ -259,104 +283,6 @@ static void drop_answered(struct imap_connection *c)
         }
     }
     c->last = last;
-}
-
-/* Moves bytes from the requests into the empty output block, up to a hold. */
-static void fill(struct imap_connection *c)
-{
-    c->out_at = c->out_len = 0;
-    while (c->sending != NULL && c->out_len < sizeof c->out && !held(c->sending)) {
-        struct imap_request *r = c->sending;
-        size_t end = r->hold_next < r->hold_count ? r->holds[r->hold_next] : r->bytes.len;
-        size_t n = end - r->at, room = sizeof c->out - c->out_len;
-        n = n < room ? n : room;
-        memcpy(c->out + c->out_len, r->bytes.data + r->at, n);
-        c->out_len += n;
-        r->at += n;
-        c->out_sensitive = c->out_sensitive || r->sensitive;
-        if (r->at == r->bytes.len) {
-            c->sending = r->next;
-            if (r->answered)
-                drop_answered(c);
-        }
-    }
-}
-
-static void wipe_output(struct imap_connection *c)
-{
-    if (c->out_sensitive)
-        explicit_bzero(c->out, sizeof c->out);
-    c->out_sensitive = false;
-    c->out_at = c->out_len = 0;
-}
-
-bool imap_pipeline_flush(struct imap_connection *c)
-{
-    for (;;) {
-        if (c->out_at == c->out_len) {
-            wipe_output(c);
-            fill(c);
-        }
-        if (c->out_at == c->out_len)
-            return true;
-        size_t sent = 0;
-        if (imap_stream_write(c->stream, c->out + c->out_at, c->out_len - c->out_at, &sent) !=
-            IMAP_OK)
-            return false;
-        if (sent == 0)
-            return true;
-        c->out_at += sent;
-        c->progress_bytes += sent;
-    }
-}
-
-bool imap_pipeline_wants_write(const struct imap_connection *c)
-{
-    return c->out_at < c->out_len || (c->sending != NULL && !held(c->sending));
-}
-
-/* Another "+" within AUTHENTICATE: the server explains a refusal in it and wants an answer before
- * it says NO (OUTLOOK.md section 1; RFC 7628 section 3.2.3). */
-static void answer_challenge(struct imap_connection *c, struct imap_request *r)
-{
-    if (++r->challenges > CHALLENGES_MAX) {
-        imap_connection_end_text(c, IMAP_ERR_PROTOCOL, "the sign-in does not end");
-        return;
-    }
-    const char *answer = c->auth_error != NULL ? c->auth_error : "";
-    if (!buffer_append_text(&r->bytes, answer) || !buffer_append_text(&r->bytes, "\r\n"))
-        imap_connection_end_text(c, IMAP_ERR_MEMORY, "out of memory");
-    else
-        c->sending = r;
-}
-
-void imap_pipeline_continue(struct imap_connection *c)
-{
-    struct imap_request *r = c->sending, *oldest = imap_pipeline_oldest(c);
-    bool all_out = c->out_at == c->out_len;
-    if (r != NULL && held(r) && all_out) {
-        if (r->kind != IMAP_REQUEST_IDLE) {
-            r->hold_next++;
-            return;
-        }
-        c->idling = true;
-        if (c->idle_ending)
-            r->hold_next++;
-    } else if (oldest != NULL && oldest->kind == IMAP_REQUEST_AUTHENTICATE && r == NULL) {
-        answer_challenge(c, oldest);
-    } else {
-        log_debug("imap: %s: a \"+\" that nobody waits for", c->settings.host);
-    }
-}
-
-void imap_pipeline_idle_end(struct imap_connection *c)
-{
-    struct imap_request *r = c->sending;
-    c->idle_ending = true;
-    if (r != NULL && r->kind == IMAP_REQUEST_IDLE && held(r) && c->idling)
-        r->hold_next++;
-    c->progress_at = clock_ms();
-    c->progress_bytes = 0;
 }
 
 struct imap_request *imap_pipeline_oldest(const struct imap_connection *c)
@@ -373,36 +299,47 @@ struct imap_request *imap_pipeline_find(const struct imap_connection *c, struct 
     while (r != NULL && (r->answered || strlen(r->tag) != tag.len ||
                          strncasecmp(r->tag, tag.data, tag.len) != 0))
         r = r->next;
-    return r;
+    return r != NULL && r->at > 0 ? r : NULL;
 }
 
 void imap_pipeline_complete(struct imap_connection *c, struct imap_request *r,
                             const struct imap_completion *completion)
 {
+    struct imap_completion whole = *completion;
+    struct imap_noted_uids noted = r->uids; /* outlives the request, as `whole` points there */
+    struct imap_told_uids told;
+    r->uids = (struct imap_noted_uids){0};
+    whole.outcome = whole.response != NULL ? IMAP_OUTCOME_ANSWERED : imap_sending_outcome(c, r);
+    imap_uids_tell(r->kind, &noted, &told, &whole);
     r->answered = true;
     c->in_flight--;
+    c->completed++;
     c->progress_at = clock_ms();
     c->progress_bytes = 0;
     if (r->kind == IMAP_REQUEST_IDLE)
         c->idle_on = c->idling = c->idle_ending = false;
-    if (r == c->sending && held(r)) /* refused before its "+": the rest is never sent */
-        c->sending = r->next;
+    imap_sending_answered(c, r);
     imap_done_fn *done = r->done;
     void *ctx = r->ctx;
-    drop_answered(c);
+    imap_pipeline_drop_answered(c);
     if (done != NULL)
-        done(ctx, completion);
+        done(ctx, &whole);
+    imap_uids_free(&noted);
 }
 
 void imap_pipeline_abort(struct imap_connection *c, const struct imap_failure *failure)
 {
-    struct imap_completion completion = {failure->error, NULL, failure};
     c->sending = NULL;
-    drop_answered(c);
+    imap_pipeline_drop_answered(c);
     struct imap_request *oldest;
-    while ((oldest = imap_pipeline_oldest(c)) != NULL)
+    while ((oldest = imap_pipeline_oldest(c)) != NULL) {
+        struct imap_failure own = *failure;
+        if (oldest->source_failed)
+            imap_sending_explain(c, oldest, &own);
+        struct imap_completion completion = {.error = own.error, .failure = &own};
         imap_pipeline_complete(c, oldest, &completion);
-    drop_answered(c);
+    }
+    imap_pipeline_drop_answered(c);
     c->out_sensitive = true; /* cheap, and nothing stays behind */
-    wipe_output(c);
+    imap_sending_wipe(c);
 }

@@ -3,14 +3,17 @@
  *
  *   connect.c     opens: greeting, STARTTLS, sign-in, probe
  *   connection.c  the public calls: step, IDLE, close
- *   pipeline.c    requests: their bytes on the way out, their replies by tag
+ *   pipeline.c    requests: made from commands, found by tag, completed
+ *   sending.c     their bytes on the way out: holds, sources, and what had gone out at the end
  *   dispatch.c    responses: what each means for the connection, then on to the handler
  *   selected.c    the selected mailbox
+ *   uids.c        APPENDUID and COPYUID, and whose they are
  *
- * A request is its bytes (tag, text, literals, final CRLF) with marks, its holds: places where
- * sending stops until the server says "+". A literal that is not LITERAL+ is one, the response line
- * of AUTHENTICATE another, the DONE of IDLE a third that also waits for the caller's word. So
- * there is one rule for all of them, and all that is queued behind a hold waits with it.
+ * A request is its bytes (tag, text, literals, final CRLF) with marks. One mark says where the
+ * bytes of a streamed literal go in. The others are its holds: places where sending stops until the
+ * server says "+". A literal that is not LITERAL+ is one, the response line of AUTHENTICATE
+ * another, the DONE of IDLE a third that also waits for the caller's word. So there is one rule for
+ * all of them, and all that is queued behind a hold waits with it.
  *
  * Everything here runs in the connection's thread.
  */
@@ -36,9 +39,17 @@ enum imap_request_kind {
     IMAP_REQUEST_PLAIN,
     IMAP_REQUEST_SELECT, /* and EXAMINE */
     IMAP_REQUEST_CLOSE,  /* and UNSELECT */
+    IMAP_REQUEST_APPEND,
+    IMAP_REQUEST_COPY, /* UID COPY and UID MOVE */
     IMAP_REQUEST_STARTTLS,
     IMAP_REQUEST_AUTHENTICATE,
     IMAP_REQUEST_IDLE,
+};
+
+/* What APPENDUID or COPYUID said outside a tagged reply. */
+struct imap_noted_uids {
+    uint32_t uidvalidity; /* 0: nothing */
+    struct buffer source, target;
 };
 
 struct imap_request {
@@ -47,9 +58,19 @@ struct imap_request {
     char tag[16];
     char verb[16]; /* for texts: "UID FETCH", "SELECT" */
     struct buffer bytes;
-    size_t at; /* bytes handed to the output so far */
+    size_t at; /* how many of `bytes` were put into the output; 0: the request's turn is to come */
     size_t holds[IMAP_LITERALS_MAX];
     unsigned hold_count, hold_next;
+    bool plus;                         /* it has literals that do not wait for a "+" */
+    struct imap_literal_source source; /* read == NULL: none */
+    size_t source_at;                  /* where in `bytes` the source's go in */
+    uint64_t source_taken;             /* how many of them were put into the output */
+    bool source_open;
+    bool source_failed; /* which ends the connection */
+    int source_errno;   /* then: 0 it ended early */
+    uint64_t begins;    /* once at > 0: the first byte's offset in all that the connection sends */
+    uint64_t literals_end; /* where the last literal ends, from the first byte on; 0: none */
+    struct imap_noted_uids uids;
     bool sensitive;
     bool answered; /* tagged reply seen; lingers only until its bytes are out */
     unsigned challenges;
@@ -71,6 +92,8 @@ struct imap_connection {
     struct imap_request *first, *last; /* in order of submission */
     struct imap_request *sending;      /* the first whose bytes are not all out; NULL: none */
     size_t in_flight;                  /* requests not answered */
+    size_t completed;                  /* requests ever completed */
+    size_t plus_in_flight; /* those begun, not answered, that may draw a "+" for nobody */
     unsigned next_tag;
     bool idle_on;           /* an IDLE request is in the pipeline */
     bool idling;            /* the server said that it idles */
@@ -98,6 +121,9 @@ struct imap_connection {
 
     int64_t progress_at;    /* clock_ms of the last progress */
     size_t progress_bytes;  /* moved since */
+    uint64_t acknowledged;  /* bytes sent that the other side's TCP has, at the last look */
+    uint64_t filled;        /* bytes ever put into out */
+    uint64_t written;       /* bytes ever handed to the socket */
     size_t out_at, out_len; /* out[out_at .. out_len) waits for the socket */
     bool out_sensitive;
     char out[IMAP_OUT_MAX];
@@ -117,25 +143,61 @@ enum imap_error imap_pipeline_submit_lines(struct imap_connection *c, const char
                                            imap_done_fn *done, void *ctx)
     __attribute__((warn_unused_result));
 
-/* Writes what the socket takes. False: it is dead for writing; what was read may tell why. */
-bool imap_pipeline_flush(struct imap_connection *c);
-bool imap_pipeline_wants_write(const struct imap_connection *c);
-
-/* The server said "+". */
-void imap_pipeline_continue(struct imap_connection *c);
-
-/* The caller's word that IDLE may end: DONE goes out once the server is idling. */
-void imap_pipeline_idle_end(struct imap_connection *c);
-
 /* The oldest request without an answer; NULL: none. */
 struct imap_request *imap_pipeline_oldest(const struct imap_connection *c);
+/* The one without an answer that has this tag; NULL: none, or not one byte of it was sent. */
 struct imap_request *imap_pipeline_find(const struct imap_connection *c, struct imap_span tag);
 
-/* Completes a request; it may be gone afterwards. */
+/* Forgets the requests that were answered and whose bytes are out. */
+void imap_pipeline_drop_answered(struct imap_connection *c);
+
+/* Completes a request; it may be gone afterwards. Error, response, failure and refusal are given in
+ * `completion`; the rest of it is found here. */
 void imap_pipeline_complete(struct imap_connection *c, struct imap_request *request,
                             const struct imap_completion *completion);
 /* Completes all of them with `failure`, and drops what was not sent. */
 void imap_pipeline_abort(struct imap_connection *c, const struct imap_failure *failure);
+
+/* --- sending.c --- */
+
+/* Writes what the socket takes. False: it is dead for writing; what was read may tell why. */
+bool imap_sending_flush(struct imap_connection *c);
+bool imap_sending_wants_write(const struct imap_connection *c);
+/* Empties the output; nothing of it stays in memory. */
+void imap_sending_wipe(struct imap_connection *c);
+
+/* The server said "+". */
+void imap_sending_continue(struct imap_connection *c);
+
+/* The caller's word that IDLE may end: DONE goes out once the server is idling. */
+void imap_sending_idle_end(struct imap_connection *c);
+
+/* `r` was answered: a literal that waits for its "+" is never sent; one that is on its way is, but
+ * not from its source. */
+void imap_sending_answered(struct imap_connection *c, struct imap_request *r);
+/* Whether bytes of the source of `r` are still to be sent. */
+bool imap_sending_is_short(const struct imap_connection *c, const struct imap_request *r);
+/* What is sure about `r` if the connection ends now. */
+enum imap_outcome imap_sending_outcome(const struct imap_connection *c,
+                                       const struct imap_request *r);
+/* Fills *failure for a source that failed. */
+void imap_sending_explain(const struct imap_connection *c, const struct imap_request *r,
+                          struct imap_failure *failure);
+void imap_sending_close_source(struct imap_request *r);
+
+/* --- uids.c --- */
+
+/* Untagged or bare: noted for the request that it is about, where that is sure. */
+void imap_uids_note(struct imap_connection *c, const struct imap_code *code);
+/* What the completion of a request of this kind says, from its tagged reply or else from what was
+ * noted; both must outlive the completion. */
+struct imap_told_uids {
+    struct imap_copyuid copyuid;
+    struct imap_appenduid appenduid;
+};
+void imap_uids_tell(enum imap_request_kind kind, const struct imap_noted_uids *noted,
+                    struct imap_told_uids *told, struct imap_completion *completion);
+void imap_uids_free(struct imap_noted_uids *noted);
 
 /* --- dispatch.c --- */
 
@@ -149,6 +211,8 @@ void imap_selected_note(struct imap_connection *c, const struct imap_response *r
 /* A request was answered, with or without success. */
 void imap_selected_answered(struct imap_connection *c, const struct imap_request *request,
                             bool success);
+/* Whether a command that names UIDs of this mailbox may be put in the pipeline now. */
+bool imap_selected_is(const struct imap_connection *c, const char *mailbox, uint32_t uidvalidity);
 
 /* --- connection.c --- */
 

@@ -13,6 +13,7 @@
 #include <strings.h>
 
 #include "imap/command.h"
+#include "imap/flags.h"
 
 enum {
     ALL_PERMANENT = IMAP_FLAG_SEEN | IMAP_FLAG_ANSWERED | IMAP_FLAG_FLAGGED | IMAP_FLAG_DELETED |
@@ -41,26 +42,6 @@ static struct imap_selected *subject(struct imap_connection *c)
     return &c->opening;
 }
 
-static unsigned flag_bit(const char *word, size_t len)
-{
-    static const struct {
-        const char *word;
-        unsigned bit;
-    } flags[] = {
-        {"\\Seen",     IMAP_FLAG_SEEN       },
-        {"\\Answered", IMAP_FLAG_ANSWERED   },
-        {"\\Flagged",  IMAP_FLAG_FLAGGED    },
-        {"\\Deleted",  IMAP_FLAG_DELETED    },
-        {"\\Draft",    IMAP_FLAG_DRAFT      },
-        {"\\*",        IMAP_FLAG_ANY_KEYWORD},
-    };
-    for (size_t i = 0; i < sizeof flags / sizeof *flags; i++) {
-        if (strlen(flags[i].word) == len && strncasecmp(flags[i].word, word, len) == 0)
-            return flags[i].bit;
-    }
-    return 0;
-}
-
 static void note_permanent(struct imap_selected *s, struct imap_span text)
 {
     if (text.data == NULL)
@@ -71,13 +52,9 @@ static void note_permanent(struct imap_selected *s, struct imap_span text)
     free(s->permanent_keywords);
     s->permanent_keywords = copy;
     s->permanent_flags = 0;
-    for (size_t at = 0; at < text.len;) {
-        size_t end = at;
-        while (end < text.len && text.data[end] != ' ')
-            end++;
-        s->permanent_flags |= flag_bit(text.data + at, end - at);
-        at = end + 1;
-    }
+    struct imap_span flag;
+    for (size_t at = 0; imap_flag_next(text, &at, &flag);)
+        s->permanent_flags |= imap_flag_bit(flag);
 }
 
 static void note_code(struct imap_selected *s, const struct imap_code *code)
@@ -157,4 +134,21 @@ void imap_selected_answered(struct imap_connection *c, const struct imap_request
     }
     imap_selected_clear(&c->opening);
     c->opening_for = NULL;
+}
+
+/* Mailbox names are bytes, but for INBOX (RFC 3501 section 5.1). */
+static bool same_mailbox(const char *a, const char *b)
+{
+    return strcmp(a, b) == 0 || (strcasecmp(a, "INBOX") == 0 && strcasecmp(b, "INBOX") == 0);
+}
+
+bool imap_selected_is(const struct imap_connection *c, const char *mailbox, uint32_t uidvalidity)
+{
+    const struct imap_selected *s = &c->selected;
+    for (const struct imap_request *r = c->first; r != NULL; r = r->next) {
+        if (!r->answered && (r->kind == IMAP_REQUEST_SELECT || r->kind == IMAP_REQUEST_CLOSE))
+            return false;
+    }
+    return s->name != NULL && mailbox != NULL && same_mailbox(s->name, mailbox) && !s->read_only &&
+           s->uidvalidity != 0 && s->uidvalidity == uidvalidity;
 }

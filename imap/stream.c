@@ -12,12 +12,14 @@
 #include "imap/stream.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -196,6 +198,12 @@ int imap_stream_fd(const struct imap_stream *s)
 bool imap_stream_more(const struct imap_stream *s)
 {
     return s->more;
+}
+
+size_t imap_stream_queued(const struct imap_stream *s)
+{
+    int queued = 0;
+    return ioctl(s->fd, SIOCOUTQ, &queued) == 0 && queued > 0 ? (size_t)queued : 0;
 }
 
 static BIO *stream_bio(struct imap_stream *s)

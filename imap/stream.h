@@ -39,6 +39,9 @@ int imap_stream_fd(const struct imap_stream *stream);
 /* Whether the last read returned bytes: there may be more that poll does not know of. */
 bool imap_stream_more(const struct imap_stream *stream);
 
+/* Bytes that were written and that the other side has not acknowledged; 0 where that is unknown. */
+size_t imap_stream_queued(const struct imap_stream *stream);
+
 struct imap_tls_settings {
     const char *host;   /* checked against the certificate, and sent as SNI unless an address */
     const char *cafile; /* NULL: the system's roots alone */

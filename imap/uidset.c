@@ -1,6 +1,6 @@
 /*
  * UID sets (RFC 3501 section 9, sequence-set): writing one from ascending UIDs, and walking one
- * that the server sent.
+ * that the server sent, or the two of a COPYUID.
  *
  * While a set is written its last run stays open, so that 4, 5, 6 becomes "4:6". The text in the
  * buffer holds the closed runs only, each with a comma after it; imap_uidset_text adds the open
@@ -122,4 +122,48 @@ bool imap_uidset_next(struct imap_span set, size_t *at, uint32_t *first, uint32_
     *last = a < b ? b : a;
     *at = i;
     return true;
+}
+
+/* How many UIDs a set names; more than `max` when it is no set, or names more. */
+static uint64_t count_uids(struct imap_span set, size_t max)
+{
+    uint32_t first = 0, last = 0;
+    uint64_t count = 0;
+    size_t at = 0;
+    while (count <= max && imap_uidset_next(set, &at, &first, &last))
+        count += (uint64_t)last - first + 1;
+    return at == set.len ? count : (uint64_t)max + 1;
+}
+
+bool imap_uidpairs_init(struct imap_uidpairs *pairs, struct imap_span source,
+                        struct imap_span target, size_t max)
+{
+    *pairs = (struct imap_uidpairs){.source = source, .target = target};
+    if (max > UINT32_MAX) /* there are no more UIDs than that */
+        max = UINT32_MAX;
+    uint64_t count = count_uids(source, max);
+    if (count > max || count_uids(target, max) != count)
+        return false;
+    pairs->left = (size_t)count;
+    return true;
+}
+
+/* Steps into the set's next run where the open one is used up (next == 0). */
+static uint32_t take_next(struct imap_span set, size_t *at, uint32_t *next, uint32_t *last)
+{
+    if (*next == 0 && !imap_uidset_next(set, at, next, last))
+        return 0;
+    uint32_t uid = *next;
+    *next = uid < *last ? uid + 1 : 0;
+    return uid;
+}
+
+bool imap_uidpairs_next(struct imap_uidpairs *pairs, uint32_t *source, uint32_t *target)
+{
+    if (pairs->left == 0)
+        return false;
+    pairs->left--;
+    *source = take_next(pairs->source, &pairs->source_at, &pairs->source_next, &pairs->source_last);
+    *target = take_next(pairs->target, &pairs->target_at, &pairs->target_next, &pairs->target_last);
+    return *source != 0 && *target != 0;
 }

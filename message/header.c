@@ -93,12 +93,54 @@ static bool collect_lines(const char *header, size_t len, struct message_header_
 bool message_header_collect(const char *header, size_t len, struct message_header_field *fields,
                             size_t count)
 {
+    return message_header_collect_most(header, len, fields, count, MESSAGE_HEADER_RAW_MAX);
+}
+
+bool message_header_collect_most(const char *header, size_t len,
+                                 struct message_header_field *fields, size_t count, size_t max)
+{
     for (size_t i = 0; i < count; i++) {
-        buffer_init(&fields[i].raw, MESSAGE_HEADER_RAW_MAX);
+        buffer_init(&fields[i].raw, max);
         if (!buffer_append(&fields[i].raw, "", 0))
             return false;
     }
     return collect_lines(header, len, fields, count);
+}
+
+/* The field is over. */
+static bool visit_field(struct message_header_field *field,
+                        bool (*visit)(void *ctx, const char *raw), void *ctx)
+{
+    bool go_on = !field->found || visit(ctx, field->raw.data);
+    field->found = false;
+    buffer_clear(&field->raw);
+    return go_on;
+}
+
+bool message_header_each(const char *header, size_t len, const char *name,
+                         bool (*visit)(void *ctx, const char *raw), void *ctx)
+{
+    struct message_header_field field = {.name = name};
+    bool good = true, go_on = true;
+    size_t next = 0;
+    buffer_init(&field.raw, MESSAGE_HEADER_RAW_MAX);
+    for (size_t at = 0; at < len && good && go_on; at = next) {
+        const char *line = header + at;
+        size_t length = line_length(header, len, at, &next), value = 0;
+        if (length == 0)
+            break;
+        if (!is_blank(line[0])) {
+            go_on = visit_field(&field, visit, ctx);
+            field.found = match_field(line, length, &field, 1, &value) != NULL;
+        }
+        if (go_on && field.found)
+            good = append_line(&field.raw, line + value, length - value) &&
+                   buffer_append(&field.raw, "", 0);
+    }
+    if (good && go_on)
+        visit_field(&field, visit, ctx);
+    message_header_free(&field, 1);
+    return good;
 }
 
 void message_header_free(struct message_header_field *fields, size_t count)

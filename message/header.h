@@ -23,6 +23,15 @@ struct message_header_field {
  * message_header_free in either case. */
 bool message_header_collect(const char *header, size_t len, struct message_header_field *fields,
                             size_t count) __attribute__((warn_unused_result));
+/* The same, but keeps up to `max` bytes of each. */
+bool message_header_collect_most(const char *header, size_t len,
+                                 struct message_header_field *fields, size_t count, size_t max)
+    __attribute__((warn_unused_result));
+/* Calls `visit` with the raw text of each field called `name`, in order, until it returns false.
+ * False without memory. */
+bool message_header_each(const char *header, size_t len, const char *name,
+                         bool (*visit)(void *ctx, const char *raw), void *ctx)
+    __attribute__((warn_unused_result));
 void message_header_free(struct message_header_field *fields, size_t count);
 
 #endif

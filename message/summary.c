@@ -9,6 +9,7 @@
 #include "message/summary.h"
 
 #include <glib.h>
+#include <libxml/parser.h>
 
 #include "message/header.h"
 #include "message/text.h"
@@ -18,6 +19,7 @@ enum { FIELD_DATE, FIELD_FROM, FIELD_TO, FIELD_SUBJECT, FIELD_MESSAGE_ID, FIELD_
 void message_init(void)
 {
     message_text_init();
+    xmlInitParser();
 }
 
 bool message_summary_parse(const char *header, size_t len, struct message_summary *summary)

@@ -28,7 +28,8 @@ struct message_summary {
     char *message_id; /* with its angle brackets, as written */
 };
 
-/* Once per process, before threads start: sets up GMime (lenient parsing, fallback charsets). */
+/* Once per process, before threads start: sets up GMime (lenient parsing, fallback charsets) and
+ * libxml2. */
 void message_init(void);
 
 /* Parses a header block (with or without the blank line at its end; LF or CRLF). Never fails on

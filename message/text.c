@@ -35,6 +35,11 @@ void message_text_init(void)
     g_mime_parser_options_set_fallback_charsets(options, charsets);
 }
 
+GMimeParserOptions *message_text_options(void)
+{
+    return options;
+}
+
 /* Writes each control character of `text` as one space, in place. */
 static void blank_controls(char *text)
 {
@@ -74,6 +79,17 @@ char *message_text_decode(const char *raw)
     g_free(decoded);
     g_free(joined);
     return text;
+}
+
+char *message_text_decode_whole(const char *raw)
+{
+    char *joined = message_words_join(raw);
+    char *decoded = g_mime_utils_header_decode_text(options, joined);
+    char *text = g_utf8_make_valid(decoded != NULL ? decoded : "", -1);
+    blank_controls(text);
+    g_free(decoded);
+    g_free(joined);
+    return g_strstrip(text);
 }
 
 /* The part of an address before its '@', without quotes. */

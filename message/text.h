@@ -10,8 +10,14 @@
 /* Sets up GMime, once per process. */
 void message_text_init(void);
 
+/* How GMime is to read what it is given: leniently. Ours, read-only. */
+struct _GMimeParserOptions *message_text_options(void);
+
 /* Encoded words (RFC 2047) decoded; 8-bit bytes are UTF-8 if they can be, else windows-1252. */
 char *message_text_decode(const char *raw);
+
+/* The same of any length, and not normalised: as the sender wrote it. */
+char *message_text_decode_whole(const char *raw);
 
 /* Nothing decoded. */
 char *message_text_clean(const char *raw);

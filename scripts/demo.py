@@ -6,7 +6,6 @@ one temporary folder. .demo/ in the checkout says which process that is, for --s
 the demo still runs. Ports, folders and the cache are each demo's own, so two checkouts do not meet.
 """
 import argparse
-import errno
 import fcntl
 import hashlib
 import json
@@ -196,7 +195,8 @@ def attend(mountpoint):
         write_state(demo)
         prepare(demo, write_state)
         show(demo)
-        say(f"\n{shorten(mountpoint)} is a mailbox. Look around with ls, cat, grep -r, find, tar or a mail reader; it is read-only.\n"
+        say(f"\n{shorten(mountpoint)} is a mailbox. Look around with ls, cat, grep -r, find, tar or a mail reader;\n"
+            "archive with mv, delete with rm, add with cp: the mail server is changed.\n"
             f"Its subject lines are not all kind: see '{shorten(mountpoint)}/Hard cases'.\n"
             "Ctrl-C here, or scripts/demo --stop elsewhere, ends it.")
         done.armed = True
@@ -312,20 +312,40 @@ def compare(demo):
         raise Stop(f"{len(shown)} messages shown, {len(stored)} on the server, "
                    f"{len(set(shown) ^ set(stored))} of them differ")
     say(f"\n{len(shown)} messages are the server's, byte for byte")
+    change(demo)
+
+
+def change(demo):
+    """A message is saved, moved and removed; the server has each change at once."""
+    before = {box: len(held) for box, held in truth(demo.server).items()}
+
+    def expect(what, box):
+        now = {name: len(held) for name, held in truth(demo.server).items()}
+        more = {name: count - before.get(name, 0) for name, count in now.items() if count != before.get(name, 0)}
+        if more != {box: 1}:
+            raise Stop(f"after a message was {what} the server has {more} more, not one in {box}")
+
+    file = demo.mountpoint / "Inbox" / "new.eml"
+    file.write_text("From: me\nSubject: a new one\n\nhello\n")
+    expect("saved", "Inbox")
+    file = file.rename(demo.mountpoint / "Archive" / "new.eml")
+    expect("moved", "Archive")
+    file.unlink()
+    expect("removed", RENAME["Trash"])
+    say("a message was saved, moved and removed, and the server has it so")
+
+
+def truth(server):
+    client = servers.connect(server, USER)
     try:
-        (demo.mountpoint / "Inbox" / "new.eml").write_text("Subject: x\n\n")
-    except OSError as error:
-        if error.errno != errno.EROFS:
-            raise Stop(f"a write failed with {error.strerror}, not as read-only")
-    else:
-        raise Stop("a write succeeded on a read-only mount")
+        return mailboxes.truth(client)
+    finally:
+        client.logout()
 
 
 def server_digests(server):
-    client = servers.connect(server, USER)
-    for held in mailboxes.truth(client).values():
+    for held in truth(server).values():
         yield from (message.sha256 for message in held.values())
-    client.logout()
 
 
 def main():

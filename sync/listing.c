@@ -17,7 +17,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "message/summary.h"
-#include "sync/internal.h"
+#include "sync/listing.h"
+#include "sync/regard.h"
 
 enum { WINDOW_MESSAGES = 500, WINDOWS_AHEAD = 4, STORE_AT = 500 };
 
@@ -41,7 +42,10 @@ static void landed(void *ctx, const struct cache_change *change)
     struct listing *listing = ctx;
     if (!change->gone && change->parent == listing->ino && change->ino > listing->last_ino)
         listing->last_ino = change->ino;
-    sync_changed(listing->worker->sync, change);
+    if (listing->was_listed)
+        sync_changed(listing->worker->sync, change);
+    else
+        sync_changed_listing(listing->worker->sync, change);
 }
 
 static void fail(struct listing *listing, enum imap_error error, enum sync_error why)
@@ -68,6 +72,37 @@ static void store(struct listing *listing, uint32_t through, bool complete)
         job_landed(w->sync, listing->job, listing->last_ino);
 }
 
+/* What follows a listing that is through. */
+struct after {
+    int64_t mailbox;
+    bool again, flags; /* something came since it began */
+};
+
+/* The cache has what the server had when the listing began, or what the poll was told before. */
+static struct after come_into_step(struct listing *listing)
+{
+    struct sync *sync = listing->worker->sync;
+    struct job *job = listing->job;
+    const struct cache_mailbox_facts facts = {
+        .unseen = job->standing.unseen,
+        .has_unseen = (job->standing.present & IMAP_STATUS_UNSEEN) != 0,
+        .highestmodseq = listing->in_step ? listing->modseq : 0,
+    };
+    if (!listing->worker->stirred)
+        cache_mailbox_checked(sync->cache, job->mailbox, clock_ms());
+    if (facts.has_unseen || facts.highestmodseq != 0)
+        (void)!cache_mailbox_note(sync->cache, job->mailbox, &facts, sync_changed, sync);
+    if (job->standing.present != 0)
+        regard_in_step(sync, job->mailbox, &job->standing);
+    else
+        regard_listed(sync, job->mailbox, imap_connection_selected(listing->worker->connection),
+                      listing->in_step ? listing->modseq : 0);
+    pthread_mutex_lock(&sync->lock);
+    struct after after = {job->mailbox, job->anew, job->anew_flags};
+    pthread_mutex_unlock(&sync->lock);
+    return after;
+}
+
 /* The job is through: tell, and forget. */
 static void conclude(struct listing *listing)
 {
@@ -75,9 +110,10 @@ static void conclude(struct listing *listing)
     struct job *job = listing->job;
     job->listing = NULL;
     if (!listing->failed) {
-        if (!listing->worker->stirred)
-            cache_mailbox_checked(sync->cache, job->mailbox, clock_ms());
+        struct after after = come_into_step(listing);
         job_end(sync, job, SYNC_OK);
+        if (after.again)
+            refresh_wanted(sync, after.mailbox, NULL, after.flags);
     } else if (listing->error != IMAP_OK) {
         job_retry(sync, job, listing->error);
     } else {
@@ -113,6 +149,13 @@ static uint32_t known_for_good(const struct listing *listing)
 {
     uint32_t end = listing->end != UINT32_MAX ? listing->end : highest_seen(listing);
     return listing->known < end ? listing->known : end;
+}
+
+uint32_t listing_landed(const struct listing *listing)
+{
+    uint64_t landed =
+        listing->checking ? refresh_named(listing) : (uint64_t)listing->held + listing->came;
+    return landed < listing->exists ? (uint32_t)landed : listing->exists;
 }
 
 /* Called whenever something was answered: go on, or come to the end. */
@@ -238,6 +281,12 @@ static enum sync_error take_bearings(struct listing *listing)
     cache_mailbox_free(&row);
     listing->uidvalidity = w->uidvalidity;
     listing->exists = selected->exists;
+    listing->modseq = selected->highestmodseq;
+    listing->flags_modseq = row.highestmodseq;
+    uint64_t directories, held = 0;
+    if (cache_inode_count(w->sync->cache, listing->ino, &directories, &held) == CACHE_OK)
+        listing->held = held < listing->exists ? (uint32_t)held : listing->exists;
+    job_counted(w->sync, listing->job);
     listing->end = selected->uidnext > 0 ? selected->uidnext - 1 : UINT32_MAX;
     listing->width = window_width(selected->uidnext, selected->exists);
     return SYNC_OK;
@@ -270,6 +319,15 @@ static void listing_examined(void *ctx, const struct imap_completion *completion
     go_on(listing);
 }
 
+static void listing_put_off(struct listing *listing, struct job *job, struct worker *w)
+{
+    listing_free(listing);
+    cache_mailbox_checked(w->sync->cache, job->mailbox, 0); /* the next one looks */
+    if (w->examined != job->mailbox)
+        worker_stays(w);
+    job_end(w->sync, job, SYNC_OK);
+}
+
 void listing_start(struct worker *w, struct job *job)
 {
     struct cache_mailbox row = {0};
@@ -279,6 +337,11 @@ void listing_start(struct worker *w, struct job *job)
         free(listing);
         cache_mailbox_free(&row);
         job_end(w->sync, job, found != CACHE_OK ? sync_error_of_cache(found) : SYNC_ERR_MEMORY);
+        return;
+    }
+    if (row.listed && refresh_put_off(w->sync, job->mailbox)) {
+        listing_put_off(listing, job, w);
+        cache_mailbox_free(&row);
         return;
     }
     listing->job = job;
@@ -319,6 +382,7 @@ void listing_fetch(struct job *job, const struct imap_fetch *fetch)
         return;
     if (fetch->uid > listing->highest)
         listing->highest = fetch->uid;
+    listing->came++;
     if (!rows_add(listing->rows, fetch, listing->worker->sync->uid_names))
         fail(listing, IMAP_OK, SYNC_ERR_MEMORY);
     if (rows_count(listing->rows) >= STORE_AT)

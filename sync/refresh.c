@@ -1,20 +1,27 @@
 /*
  * The second half of a refresh: messages that went, and flags that changed.
  *
- * Without CONDSTORE a server has no word for either, so both are read off UID FETCH (FLAGS) over
- * what is known, in windows. Messages are compared only when the counts differ (EXISTS against the
- * cache), flags when the last look is older than FLAGS_FRESH_MS: a refresh in which nothing changed
- * costs EXAMINE and one empty FETCH, whatever the size of the mailbox.
+ * With CONDSTORE (RFC 7162) flags are asked for by CHANGEDSINCE, where HIGHESTMODSEQ says that some
+ * changed. Without it a server has no word for them, and none for messages that went, so both are
+ * read off UID FETCH (FLAGS) over what is known, in windows. Messages are compared only when the
+ * counts differ (EXISTS against the cache), flags when a poll found that UNSEEN is another, or a
+ * program reads the mailbox and the last look is older than FLAGS_FRESH_MS: a refresh in which
+ * nothing changed costs EXAMINE and one empty FETCH, whatever the size of the mailbox.
  *
  * A message counts as gone only when the server named as many as it says there are: one that
  * answers OK and keeps some to itself (OUTLOOK.md section 3) must not make mail disappear here.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "sync/internal.h"
+#include "sync/listing.h"
+#include "sync/regard.h"
+
+/* Messages whose flags one poll looks at (CONTRACT.md section 4). */
+enum { WINDOW_MESSAGES = 1000 };
 
 /* Messages of the cache a window; and how many the server may name there, some of them new to us.
  */
@@ -22,6 +29,7 @@ enum { CHECK_MESSAGES = 5000, ROWS_MAX = 20 * CHECK_MESSAGES };
 
 struct flag_row {
     uint32_t uid;
+    uint64_t modseq; /* 0: not told */
     char *flags;
 };
 
@@ -56,40 +64,6 @@ void flag_rows_free(struct flag_rows **rows)
 
 /* ---- whether ---- */
 
-static struct flags_age *age_of_locked(struct sync *sync, int64_t mailbox)
-{
-    for (size_t i = 0; i < sync->flags_count; i++) {
-        if (sync->flags[i].mailbox == mailbox)
-            return &sync->flags[i];
-    }
-    struct flags_age *flags = realloc(sync->flags, (sync->flags_count + 1) * sizeof *flags);
-    if (flags == NULL)
-        return NULL;
-    sync->flags = flags;
-    flags[sync->flags_count] = (struct flags_age){.mailbox = mailbox, .at = INT64_MIN};
-    return &flags[sync->flags_count++];
-}
-
-static bool flags_old(struct sync *sync, int64_t mailbox)
-{
-    int64_t now = clock_ms();
-    pthread_mutex_lock(&sync->lock);
-    const struct flags_age *age = age_of_locked(sync, mailbox);
-    bool old = age == NULL || age->at == INT64_MIN || now - age->at > FLAGS_FRESH_MS;
-    pthread_mutex_unlock(&sync->lock);
-    return old;
-}
-
-/* All flags of the mailbox have been read just now. */
-static void flags_read(struct sync *sync, int64_t mailbox)
-{
-    pthread_mutex_lock(&sync->lock);
-    struct flags_age *age = age_of_locked(sync, mailbox);
-    if (age != NULL)
-        age->at = clock_ms();
-    pthread_mutex_unlock(&sync->lock);
-}
-
 bool refresh_due(struct listing *listing)
 {
     struct sync *sync = listing->worker->sync;
@@ -97,7 +71,7 @@ bool refresh_due(struct listing *listing)
     if (cache_inode_count(sync->cache, listing->ino, &directories, &messages) != CACHE_OK)
         return false;
     if (!listing->was_listed) {
-        flags_read(sync, listing->job->mailbox);
+        regard_flags_read(sync, listing->job->mailbox);
         if (messages < listing->exists && !listing->worker->stirred)
             log_warn("the server has %u messages in a mailbox and named %llu of them",
                      listing->exists, (unsigned long long)messages);
@@ -105,7 +79,15 @@ bool refresh_due(struct listing *listing)
     }
     if (listing->known == 0)
         return false;
-    return messages != listing->exists || flags_old(sync, listing->job->mailbox);
+    bool condstore = listing->modseq != 0 && listing->flags_modseq != 0;
+    bool asked = listing->job->flags_due ||
+                 (listing->job->reading && regard_flags_old(sync, listing->job->mailbox));
+    listing->missing = messages != listing->exists;
+    listing->since = condstore && listing->modseq > listing->flags_modseq;
+    listing->in_step = condstore && !listing->since;
+    listing->by_flags = !condstore && asked;
+    listing->window = listing->job->window && !condstore && !listing->missing && !asked;
+    return listing->missing || listing->since || listing->by_flags || listing->window;
 }
 
 /* ---- windows, one after the other ---- */
@@ -165,8 +147,17 @@ static enum cache_error store_gone(struct listing *listing)
         log_warn("the server named fewer messages than it has; none is taken for removed");
         return CACHE_OK;
     }
+    rows->gone_count = leaving_spare(w->sync, listing->job->mailbox, listing->uidvalidity,
+                                     rows->gone, rows->gone_count);
     return cache_messages_gone(w->sync->cache, listing->job->mailbox, listing->uidvalidity,
                                rows->gone, rows->gone_count, sync_changed, w->sync);
+}
+
+/* Those that no STORE of ours has overtaken. A cache_flags_still_fn. */
+static size_t still_so(void *ctx, struct cache_new_flags *flags, size_t count)
+{
+    const struct listing *listing = ctx;
+    return stored_spare(listing->worker->sync, listing->job->mailbox, listing->asked, flags, count);
 }
 
 static enum cache_error store_flags(struct listing *listing)
@@ -178,14 +169,22 @@ static enum cache_error store_flags(struct listing *listing)
         return CACHE_ERR_MEMORY;
     size_t count = 0;
     for (size_t i = 0; i < rows->count; i++) {
-        if (rows->items[i].flags != NULL)
-            flags[count++] =
-                (struct cache_new_flags){.uid = rows->items[i].uid, .flags = rows->items[i].flags};
+        const struct flag_row *row = &rows->items[i];
+        if (row->flags != NULL)
+            flags[count++] = (struct cache_new_flags){
+                .uid = row->uid, .flags = row->flags, .modseq = row->modseq};
     }
-    enum cache_error error = cache_messages_flags(
-        sync->cache, listing->job->mailbox, listing->uidvalidity, flags, count, sync_changed, sync);
+    enum cache_error error =
+        cache_messages_flags_if(sync->cache, listing->job->mailbox, listing->uidvalidity, flags,
+                                count, still_so, listing, sync_changed, sync);
     free(flags);
     return error;
+}
+
+uint64_t refresh_named(const struct listing *listing)
+{
+    const struct flag_rows *rows = listing->flag_rows;
+    return rows != NULL ? rows->named + rows->count : 0;
 }
 
 static void next_window(struct listing *listing);
@@ -215,9 +214,16 @@ static void check_done(void *ctx, const struct imap_completion *completion)
         error = store_flags(listing);
     rows_clear(rows);
     bool last = listing->check_end >= listing->known;
+    if (listing->window) {
+        regard_flags_reached(listing->worker->sync, listing->job->mailbox,
+                             last ? 0 : listing->check_end);
+        end_check(listing, error);
+        return;
+    }
     if (error == CACHE_OK && last && !listing->failed) {
         error = store_gone(listing);
-        flags_read(listing->worker->sync, listing->job->mailbox);
+        regard_flags_read(listing->worker->sync, listing->job->mailbox);
+        listing->in_step = error == CACHE_OK;
     }
     if (error != CACHE_OK || last || listing->failed) {
         end_check(listing, error);
@@ -233,10 +239,11 @@ static void check_done(void *ctx, const struct imap_completion *completion)
 static enum cache_error set_window(struct listing *listing)
 {
     struct flag_rows *rows = listing->flag_rows;
-    enum cache_error error = cache_message_uids(listing->worker->sync->cache, listing->job->mailbox,
-                                                listing->check_next - 1, rows->known,
-                                                CHECK_MESSAGES, &rows->known_count);
-    bool last = rows->known_count < CHECK_MESSAGES;
+    size_t most = listing->window ? WINDOW_MESSAGES : CHECK_MESSAGES;
+    enum cache_error error =
+        cache_message_uids(listing->worker->sync->cache, listing->job->mailbox,
+                           listing->check_next - 1, rows->known, most, &rows->known_count);
+    bool last = rows->known_count < most;
     while (rows->known_count > 0 && rows->known[rows->known_count - 1] > listing->known) {
         rows->known_count--; /* mail that came behind what this refresh is about */
         last = true;
@@ -260,8 +267,47 @@ static void next_window(struct listing *listing)
     snprintf(set, sizeof set, "%u:%u", listing->check_next, listing->check_end);
     struct imap_command command;
     imap_command_uid_fetch(&command, set, "(UID FLAGS)");
+    listing->asked = clock_ms();
     enum imap_error error =
         imap_connection_submit(listing->worker->connection, &command, check_done, listing);
+    if (error != IMAP_OK)
+        listing_end(listing->job, error);
+}
+
+/* ---- what changed since ---- */
+
+static void since_done(void *ctx, const struct imap_completion *completion)
+{
+    struct listing *listing = ctx;
+    worker_note(listing->worker, completion);
+    if (completion->error != IMAP_OK) {
+        listing_end(listing->job, completion->error);
+        return;
+    }
+    rows_unique(listing->flag_rows);
+    enum cache_error error = listing->failed ? CACHE_OK : store_flags(listing);
+    rows_clear(listing->flag_rows);
+    listing->since = false;
+    listing->in_step = error == CACHE_OK && !listing->failed;
+    if (listing->in_step)
+        regard_flags_read(listing->worker->sync, listing->job->mailbox);
+    if (listing->in_step && listing->missing)
+        next_window(listing);
+    else
+        end_check(listing, error);
+}
+
+static void ask_since(struct listing *listing)
+{
+    char set[32], items[80];
+    listing->check_end = listing->known;
+    snprintf(set, sizeof set, "1:%u", listing->known);
+    snprintf(items, sizeof items, "(UID FLAGS) (CHANGEDSINCE %" PRIu64 ")", listing->flags_modseq);
+    struct imap_command command;
+    imap_command_uid_fetch(&command, set, items);
+    listing->asked = clock_ms();
+    enum imap_error error =
+        imap_connection_submit(listing->worker->connection, &command, since_done, listing);
     if (error != IMAP_OK)
         listing_end(listing->job, error);
 }
@@ -273,8 +319,24 @@ void refresh_start(struct listing *listing)
         listing_end(listing->job, IMAP_ERR_MEMORY);
         return;
     }
-    listing->check_next = 1;
-    next_window(listing);
+    uint32_t from = regard_flags_uid(listing->worker->sync, listing->job->mailbox);
+    listing->check_next = listing->window && from < listing->known ? from + 1 : 1;
+    if (listing->since)
+        ask_since(listing);
+    else
+        next_window(listing);
+}
+
+/* Changed flags may be those of all messages: they go to the cache as they come. */
+static void store_some(struct listing *listing)
+{
+    rows_unique(listing->flag_rows);
+    enum cache_error error = store_flags(listing);
+    rows_clear(listing->flag_rows);
+    if (error != CACHE_OK) {
+        listing->failed = true;
+        listing->why = sync_error_of_cache(error);
+    }
 }
 
 static struct flag_row *row_new(struct flag_rows *rows)
@@ -295,6 +357,8 @@ void refresh_fetch(struct listing *listing, const struct imap_fetch *fetch)
     if ((fetch->present & IMAP_FETCH_UID) == 0 || fetch->uid < listing->check_next ||
         fetch->uid > listing->check_end)
         return;
+    if (listing->since && listing->flag_rows->count >= CHECK_MESSAGES)
+        store_some(listing);
     if (listing->flag_rows->count == ROWS_MAX) {
         log_warn("the server does not come to the end of a list of flags");
         listing->failed = true;
@@ -308,6 +372,8 @@ void refresh_fetch(struct listing *listing, const struct imap_fetch *fetch)
         return;
     }
     *row = (struct flag_row){.uid = fetch->uid};
+    if (fetch->present & IMAP_FETCH_MODSEQ)
+        row->modseq = fetch->modseq;
     if (fetch->present & IMAP_FETCH_FLAGS)
         row->flags = rows_flags(&fetch->flags);
 }

@@ -8,7 +8,10 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "sync/ahead.h"
+#include "sync/change.h"
 #include "sync/internal.h"
+#include "sync/regard.h"
 
 /* What a job has to be made for, where there is none yet. */
 struct wish {
@@ -17,6 +20,7 @@ struct wish {
     uint32_t uid, uidvalidity;
     uint64_t size;
     bool urgent;
+    bool reading; /* a program reads the mailbox */
 };
 
 /* The job that does it already, or a new one; NULL without memory. */
@@ -31,7 +35,11 @@ static struct job *job_for_locked(struct sync *sync, const struct wish *wish)
         job->size = wish->size;
     }
     if (job != NULL)
+        job->stock = false;
+    if (job != NULL)
         job->urgent |= wish->urgent;
+    if (job != NULL)
+        job->reading |= wish->reading;
     return job;
 }
 
@@ -85,11 +93,13 @@ sync_ticket sync_want_body(struct sync *sync, int64_t message, sync_done_fn *don
         return decided(sync, done, ctx, sync_error_of_cache(error));
     struct waiter waiter = {
         .done = done, .ctx = ctx, .bound_ms = sync->timeout_ms, .at_bound = SYNC_ERR_UNREACHABLE};
-    return want(sync, &wish, &waiter);
+    sync_ticket ticket = want(sync, &wish, &waiter);
+    ahead_missed(sync, message);
+    return ticket;
 }
 
 /* Whether the last attempt to connect failed and nothing stands since. */
-static bool offline(struct sync *sync)
+bool sync_offline(struct sync *sync)
 {
     bool ready = false;
     pthread_mutex_lock(&sync->lock);
@@ -117,10 +127,23 @@ static sync_ticket want_tree(struct sync *sync, sync_done_fn *done, void *ctx)
     pthread_mutex_unlock(&sync->lock);
     if (fresh)
         return at_once(done, ctx, SYNC_OK);
-    if (!offline(sync))
+    if (!sync_offline(sync))
         return want(sync, &wish, &waiter);
     want(sync, &wish, NULL);
     return at_once(done, ctx, SYNC_OK);
+}
+
+sync_ticket sync_reach(struct sync *sync, sync_done_fn *done, void *ctx)
+{
+    const struct wish wish = {.kind = JOB_TREE, .urgent = true};
+    const struct waiter waiter = {
+        .done = done, .ctx = ctx, .bound_ms = sync->timeout_ms, .at_bound = SYNC_ERR_UNREACHABLE};
+    bool stands = sync->by_journal;
+    pthread_mutex_lock(&sync->lock);
+    for (unsigned i = 0; i < sync->worker_count; i++)
+        stands |= sync->workers[i].state == WORKER_READY;
+    pthread_mutex_unlock(&sync->lock);
+    return stands ? at_once(done, ctx, SYNC_OK) : want(sync, &wish, &waiter);
 }
 
 sync_ticket sync_want_listing(struct sync *sync, int64_t mailbox, sync_done_fn *done, void *ctx)
@@ -129,6 +152,7 @@ sync_ticket sync_want_listing(struct sync *sync, int64_t mailbox, sync_done_fn *
         return want_tree(sync, done, ctx);
     struct cache_mailbox row = {0};
     enum cache_error error = cache_mailbox_get(sync->cache, mailbox, &row);
+    regard_read(sync, mailbox);
     bool fresh = row.listed && row.checked_ms != 0 && clock_ms() - row.checked_ms < FRESH_MS;
     bool listed = row.listed, level = error == CACHE_OK && !row.selectable;
     cache_mailbox_free(&row);
@@ -136,8 +160,9 @@ sync_ticket sync_want_listing(struct sync *sync, int64_t mailbox, sync_done_fn *
         return want_tree(sync, done, ctx);
     if (error != CACHE_OK || fresh)
         return at_once(done, ctx, sync_error_of_cache(error));
-    struct wish wish = {.kind = JOB_LISTING, .mailbox = mailbox, .urgent = !listed};
-    if (listed && offline(sync)) {
+    struct wish wish = {
+        .kind = JOB_LISTING, .mailbox = mailbox, .urgent = !listed, .reading = true};
+    if (listed && sync_offline(sync)) {
         want(sync, &wish, NULL); /* a probe: nobody waits for it */
         return at_once(done, ctx, SYNC_OK);
     }

@@ -10,7 +10,7 @@
 #include "base/buffer.h"
 #include "message/name.h"
 #include "message/summary.h"
-#include "sync/internal.h"
+#include "sync/listing.h"
 
 struct row {
     uint32_t uid;

@@ -1,144 +1,263 @@
 /*
- * What `outlookfs status` and the file .status tell. One function gathers, cJSON writes it down,
- * and the text for people is made from the same gathering, so the two never disagree.
+ * Gathering what status and progress tell (status.h): one look under the lock, so that it is of one
+ * moment, then the names of mailboxes from the cache without it. Any thread; never waits for the
+ * network.
+ *
+ * What requests wait for is the first of these that holds: the server's back-off; the secret; the
+ * connection being made; the next attempt at one; an answer that does not come.
  */
-#include <cjson/cJSON.h>
+#include "sync/status.h"
+
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
 #include "base/clock.h"
-#include "sync/internal.h"
+#include "sync/carry.h"
+#include "sync/stock.h"
 
-enum { STATUS_MAX = 262144 };
+/* A server may well think for a second. */
+enum { SILENCE_MS = 2000, LEVELS_MAX = 400, PATH_BYTES_MAX = 65536 };
 
-struct connection_state {
-    enum worker_state state;
-    int64_t mailbox;
-    unsigned active;
-};
+/* ---- under the lock ---- */
 
-struct gathered {
-    struct connection_state connections[WORKERS_MAX];
-    unsigned connection_count;
-    size_t pending, under_way;
-    bool offline, throttled;
-    int64_t wait_s; /* until the next attempt or the end of the back-off */
-    char problem[SYNC_TEXT_MAX];
-    int64_t last_contact;
-    struct cache_figures figures;
-};
-
-static const char *const state_names[] = {"offline", "connecting", "ready", "stopped"};
-
-static void gather_locked(struct sync *sync, struct gathered *g)
+static void look_at_connections_locked(const struct sync *sync, struct status *s)
 {
-    int64_t now = clock_ms();
-    bool ready = false;
-    g->connection_count = sync->worker_count;
+    s->connection_count = sync->worker_count;
     for (unsigned i = 0; i < sync->worker_count; i++) {
         const struct worker *w = &sync->workers[i];
-        g->connections[i] = (struct connection_state){w->state, w->mailbox, w->active};
+        s->connections[i] = (struct status_connection){.state = w->state,
+                                                       .mailbox_id = w->mailbox,
+                                                       .jobs = w->active,
+                                                       .bodies = w->active_bodies,
+                                                       .listing = w->active_listing,
+                                                       .watch = w->watching};
+        s->bytes += w->arrived;
+    }
+}
+
+/* Requests that hang on the job: how many, the longest, and the job that has been silent longest.
+ */
+static void look_at_waiters_locked(const struct job *job, int64_t now, struct status *s,
+                                   int64_t *silent, int64_t *given_up)
+{
+    for (const struct waiter *w = job->waiters; w != NULL; w = w->next) {
+        s->waiters++;
+        if (now - w->since > s->longest_ms)
+            s->longest_ms = now - w->since;
+        int64_t deadline = waiter_deadline(job, w);
+        if (w->at_bound != SYNC_OK && deadline < *given_up)
+            *given_up = deadline;
+    }
+    if (job->waiters != NULL && job->progress < *silent)
+        *silent = job->progress;
+}
+
+static void look_at_listing(const struct job *job, int64_t now, struct status *s)
+{
+    if (s->listing_count == WORKERS_MAX)
+        return;
+    s->listings[s->listing_count++] = (struct status_listing){.mailbox_id = job->mailbox,
+                                                              .first = job->urgent,
+                                                              .landed = job->landed,
+                                                              .total = job->total,
+                                                              .age_ms = now - job->since};
+}
+
+static void look_at_body(const struct job *job, int64_t now, struct status *s)
+{
+    s->bodies++;
+    s->bytes_expected += job->size;
+    s->bytes += job->received ? job->size : 0;
+    if (now - job->since > s->bodies_ms)
+        s->bodies_ms = now - job->since;
+}
+
+static void look_at_jobs_locked(const struct sync *sync, int64_t now, struct status *s,
+                                int64_t *silent, int64_t *given_up)
+{
+    for (const struct job *job = sync->jobs; job != NULL; job = job->next) {
+        look_at_waiters_locked(job, now, s, silent, given_up);
+        s->pending += job->state == JOB_PENDING;
+        if (job->state != JOB_TAKEN)
+            continue;
+        s->under_way++;
+        if (job->kind == JOB_LISTING)
+            look_at_listing(job, now, s);
+        else if (job->kind == JOB_BODY)
+            look_at_body(job, now, s);
+        else if (job->worker != NULL && job->kind == JOB_TREE)
+            s->connections[job->worker - sync->workers].tree = true;
+        else if (job->worker != NULL && job->kind == JOB_POLL)
+            s->connections[job->worker - sync->workers].poll = true;
+        else if (job->worker != NULL && job->kind == JOB_SEARCH)
+            s->connections[job->worker - sync->workers].search = true;
+        else if (job->worker != NULL)
+            s->connections[job->worker - sync->workers].change = true;
+    }
+    if (s->bytes_expected < s->bytes) /* sizes that servers state are estimates */
+        s->bytes_expected = s->bytes;
+}
+
+/* When the next attempt to connect may be, clock_ms; INT64_MAX: no connection is missing. */
+static int64_t next_attempt_locked(const struct sync *sync)
+{
+    int64_t next = INT64_MAX;
+    for (unsigned i = 0; i < sync->worker_count; i++) {
+        const struct worker *w = &sync->workers[i];
+        if (w->state == WORKER_OFFLINE && w->next_attempt < next)
+            next = w->next_attempt;
+    }
+    return next > sync->outage.until ? next : sync->outage.until;
+}
+
+static void look_at_wait_locked(const struct sync *sync, int64_t now, struct status *s,
+                                int64_t silent, int64_t given_up)
+{
+    int64_t connecting = INT64_MAX, until = 0, since = 0;
+    bool ready = false;
+    for (unsigned i = 0; i < sync->worker_count; i++) {
+        const struct worker *w = &sync->workers[i];
         ready |= w->state == WORKER_READY;
+        if (w->state == WORKER_CONNECTING && w->connecting < connecting)
+            connecting = w->connecting;
     }
-    for (struct job *job = sync->jobs; job != NULL; job = job->next)
-        *(job->state == JOB_PENDING ? &g->pending : &g->under_way) += 1;
-    g->offline = !ready && sync->outage.until != 0;
-    g->throttled = sync->limiter_until > now;
-    g->last_contact = sync->last_contact;
-    if (g->offline)
-        memcpy(g->problem, sync->outage.text, sizeof g->problem);
-    int64_t until = g->throttled ? sync->limiter_until : g->offline ? sync->outage.until : now;
-    g->wait_s = until > now ? (until - now + 999) / 1000 : 0;
+    s->offline = !ready && sync->outage.until != 0;
+    if (sync->limiter_until > now) {
+        s->waiting = SYNC_WAIT_BACKOFF;
+        until = sync->limiter_until;
+    } else if (s->sign_in.fetching) {
+        s->waiting = SYNC_WAIT_SECRET;
+        since = connecting != INT64_MAX ? connecting : 0;
+    } else if (!ready && connecting != INT64_MAX) {
+        s->waiting = SYNC_WAIT_CONNECT;
+        since = connecting;
+    } else if (s->offline) {
+        s->waiting = sync->outage.error == SYNC_ERR_AUTH ? SYNC_WAIT_SIGN_IN : SYNC_WAIT_RECONNECT;
+        until = next_attempt_locked(sync);
+    } else if (ready && silent <= now - SILENCE_MS) {
+        s->waiting = SYNC_WAIT_ANSWER;
+        until = given_up != INT64_MAX ? given_up : 0;
+        since = silent;
+    }
+    s->left_ms = until > now ? until - now : 0;
+    s->waited_ms = since > 0 ? now - since : s->waiting != SYNC_WAIT_NOTHING ? s->longest_ms : 0;
 }
 
-static void gather(struct sync *sync, struct gathered *g)
+void status_look(struct sync *sync, struct status *s)
 {
-    *g = (struct gathered){0};
+    *s = (struct status){0};
+    auth_secret_state(sync->secret, &s->sign_in);
     pthread_mutex_lock(&sync->lock);
-    gather_locked(sync, g);
+    int64_t now = clock_ms(), silent = INT64_MAX, given_up = INT64_MAX;
+    look_at_connections_locked(sync, s);
+    look_at_jobs_locked(sync, now, s, &silent, &given_up);
+    look_at_wait_locked(sync, now, s, silent, given_up);
+    s->braked = sync->braked && now - sync->brake_from < BRAKE_MS;
+    s->last_contact = sync->last_contact;
+    if (s->offline)
+        memcpy(s->problem, sync->outage.text, sizeof s->problem);
+    if (s->waiting == SYNC_WAIT_BACKOFF)
+        s->attempt_ms = s->left_ms;
+    else if (s->offline && sync->outage.until > now)
+        s->attempt_ms = sync->outage.until - now;
     pthread_mutex_unlock(&sync->lock);
-    (void)!cache_figures_get(sync->cache, &g->figures); /* zeros where the cache does not answer */
 }
 
-static const char *state_of(const struct gathered *g)
+/* ---- from the cache ---- */
+
+/* Puts the name of directory `ino` before what is in `path`; *ino becomes the level above. */
+static bool prepend(struct sync *sync, uint64_t *ino, struct buffer *path)
 {
-    return g->throttled           ? "waiting"
-           : g->offline           ? "offline"
-           : g->last_contact != 0 ? "online"
-                                  : "connecting";
+    struct cache_inode inode;
+    struct buffer longer;
+    if (cache_inode_get(sync->cache, *ino, &inode) != CACHE_OK)
+        return false;
+    buffer_init(&longer, PATH_BYTES_MAX);
+    if (!buffer_append_text(&longer, inode.name) ||
+        (path->len > 0 &&
+         (!buffer_append_byte(&longer, '/') || !buffer_append_text(&longer, path->data)))) {
+        buffer_free(&longer);
+        return false;
+    }
+    buffer_free(path);
+    *path = longer;
+    *ino = inode.parent;
+    return true;
 }
 
-static void connections_json(struct sync *sync, const struct gathered *g, cJSON *array)
+char *status_path(struct sync *sync, int64_t mailbox)
 {
-    for (unsigned i = 0; i < g->connection_count && array != NULL; i++) {
-        cJSON *item = cJSON_CreateObject();
-        cJSON_AddStringToObject(item, "state", state_names[g->connections[i].state]);
-        cJSON_AddNumberToObject(item, "jobs", g->connections[i].active);
-        struct cache_mailbox row = {0};
-        struct cache_inode inode = {0};
-        if (g->connections[i].mailbox != 0 &&
-            cache_mailbox_get(sync->cache, g->connections[i].mailbox, &row) == CACHE_OK &&
-            cache_inode_get(sync->cache, row.ino, &inode) == CACHE_OK)
-            cJSON_AddStringToObject(item, "mailbox", inode.name);
-        cache_mailbox_free(&row);
-        cJSON_AddItemToArray(array, item);
+    struct cache_mailbox row = {0};
+    struct buffer path;
+    buffer_init(&path, PATH_BYTES_MAX);
+    if (mailbox == 0 || cache_mailbox_get(sync->cache, mailbox, &row) != CACHE_OK)
+        return NULL;
+    uint64_t ino = row.ino;
+    cache_mailbox_free(&row);
+    for (unsigned level = 0; level < LEVELS_MAX && ino != CACHE_ROOT_INO; level++)
+        if (!prepend(sync, &ino, &path))
+            break;
+    return path.data;
+}
+
+void status_gather(struct sync *sync, struct status *s)
+{
+    status_look(sync, s);
+    for (unsigned i = 0; i < s->connection_count; i++)
+        s->connections[i].mailbox = status_path(sync, s->connections[i].mailbox_id);
+    for (unsigned i = 0; i < s->listing_count; i++)
+        s->listings[i].mailbox = status_path(sync, s->listings[i].mailbox_id);
+    (void)!cache_figures_get(sync->cache, &s->figures); /* zeros where the cache does not answer */
+    if (sync->journal != NULL)
+        (void)!journal_figures_get(sync->journal, &s->outbox);
+    s->pin_count = stock_pins(sync->stock, &s->pins, &s->stocked);
+    for (size_t i = 0; i < s->pin_count; i++)
+        s->pins[i].mailbox = status_path(sync, s->pins[i].mailbox_id);
+    s->search_count = search_notes_copy(sync, s->searches);
+}
+
+void status_free(struct status *s)
+{
+    for (unsigned i = 0; i < s->connection_count; i++)
+        free(s->connections[i].mailbox);
+    for (unsigned i = 0; i < s->listing_count; i++)
+        free(s->listings[i].mailbox);
+    for (size_t i = 0; i < s->pin_count; i++)
+        free(s->pins[i].mailbox);
+    free(s->pins);
+    for (size_t i = 0; i < s->search_count; i++) {
+        free(s->searches[i].query);
+        free(s->searches[i].note);
     }
 }
 
-bool sync_status_json(struct sync *sync, struct buffer *out)
+/* ---- in words ---- */
+
+const char *status_state(const struct status *s)
 {
-    struct gathered g;
-    gather(sync, &g);
-    cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "account", sync->account);
-    cJSON_AddStringToObject(root, "host", sync->host);
-    cJSON_AddNumberToObject(root, "port", sync->imap.port);
-    cJSON_AddStringToObject(root, "state", state_of(&g));
-    if (g.problem[0] != '\0')
-        cJSON_AddStringToObject(root, "problem", g.problem);
-    cJSON_AddNumberToObject(root, "wait_seconds", (double)g.wait_s);
-    cJSON_AddNumberToObject(root, "last_contact", (double)g.last_contact);
-    connections_json(sync, &g, cJSON_AddArrayToObject(root, "connections"));
-    cJSON_AddNumberToObject(root, "requests_pending", (double)g.pending);
-    cJSON_AddNumberToObject(root, "requests_under_way", (double)g.under_way);
-    cJSON_AddNumberToObject(root, "mailboxes", (double)g.figures.mailboxes);
-    cJSON_AddNumberToObject(root, "messages", (double)g.figures.messages);
-    cJSON_AddNumberToObject(root, "bodies", (double)g.figures.bodies);
-    cJSON_AddNumberToObject(root, "bytes_cached", (double)g.figures.body_bytes);
-    char *text = cJSON_PrintUnformatted(root);
-    bool good = text != NULL && strlen(text) < STATUS_MAX && buffer_append_text(out, text);
-    cJSON_free(text);
-    cJSON_Delete(root);
-    return good;
+    return s->waiting == SYNC_WAIT_BACKOFF ? "waiting"
+           : s->offline                    ? "offline"
+           : s->last_contact != 0          ? "online"
+                                           : "connecting";
 }
 
-static bool append_state(const struct gathered *g, struct buffer *out)
+const char *status_doing(const struct status_connection *c)
 {
-    if (!buffer_printf(out, "state:      %s", state_of(g)))
-        return false;
-    if (g->throttled &&
-        !buffer_printf(out, ", the server asked to wait %lld s more", (long long)g->wait_s))
-        return false;
-    if (g->problem[0] != '\0' && !buffer_printf(out, " (%s)", g->problem))
-        return false;
-    return buffer_append_byte(out, '\n');
+    return c->state == WORKER_CONNECTING ? "connect"
+           : c->listing                  ? "listing"
+           : c->bodies > 0               ? "body"
+           : c->change                   ? "change"
+           : c->search                   ? "search"
+           : c->tree                     ? "tree"
+           : c->poll                     ? "poll"
+           : c->watch                    ? "watch"
+                                         : "idle";
 }
 
-bool sync_status_text(struct sync *sync, struct buffer *out)
+unsigned status_percent(uint64_t part, uint64_t whole)
 {
-    struct gathered g;
-    gather(sync, &g);
-    unsigned ready = 0;
-    for (unsigned i = 0; i < g.connection_count; i++)
-        ready += g.connections[i].state == WORKER_READY;
-    return buffer_printf(out, "account:    %s\nserver:     %s:%u\n", sync->account, sync->host,
-                         sync->imap.port) &&
-           append_state(&g, out) &&
-           buffer_printf(
-               out,
-               "connected:  %u of %u\nrequests:   %zu under way, %zu waiting\nmailboxes:  %llu\n"
-               "messages:   %llu\ncached:     %llu messages, %.1f MB\n",
-               ready, g.connection_count, g.under_way, g.pending,
-               (unsigned long long)g.figures.mailboxes, (unsigned long long)g.figures.messages,
-               (unsigned long long)g.figures.bodies, (double)g.figures.body_bytes / 1e6);
+    if (part >= whole)
+        return 100;
+    return (unsigned)(whole > UINT64_MAX / 100 ? part / (whole / 100) : part * 100 / whole);
 }

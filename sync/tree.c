@@ -4,15 +4,26 @@
  * LSUB is asked for always, because the subscribed attribute of a directory needs it; where a
  * server does not like it, nothing is subscribed, unless -o subscribed made it the tree itself.
  * Only when LIST came to its end is the cache's tree replaced, so a broken connection never loses a
- * mailbox.
+ * mailbox; and only where the answer is another than the last one, so a poll in which nothing
+ * changed writes nothing. A change of ours that came in between is not in the answer: then it is
+ * asked for once more. In a poll, LIST brings STATUS along where the server can (RFC 5819); else
+ * the mailboxes are asked about afterwards (poll.c).
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "message/name.h"
-#include "sync/internal.h"
+#include "sync/carry.h"
+#include "sync/regard.h"
+
+/* What STATUS said of a mailbox, in a poll (RFC 5819). */
+struct tree_standing {
+    char *name;
+    struct standing standing;
+};
 
 struct tree {
     struct job *job;
@@ -22,6 +33,10 @@ struct tree {
     bool incomplete;  /* memory, or more names than anybody has */
     bool sorted;      /* by bytes: LIST came to its end */
     unsigned replies; /* still to come */
+    bool with_status;
+    unsigned epoch; /* of our own changes, when it was asked for */
+    struct tree_standing *standings;
+    size_t standing_count, standing_room;
     enum imap_error error;
 };
 
@@ -38,17 +53,91 @@ static void ordinal_name(const char *shown, unsigned ordinal, char *name)
         strcpy(name, "_");
 }
 
+/* FNV-1a over all that the cache keeps of the names; never 0. */
+static uint64_t digest_of(const struct tree *tree)
+{
+    const unsigned kept = ~(unsigned)(IMAP_LIST_MARKED | IMAP_LIST_UNMARKED);
+    uint64_t digest = 0xcbf29ce484222325;
+    for (size_t i = 0; i < tree->count; i++) {
+        const struct tree_name *name = &tree->names[i];
+        unsigned traits = (name->attributes & kept) << 2 | (unsigned)name->subscribed << 1 |
+                          (unsigned)name->malformed;
+        for (const char *c = name->name; *c != '\0'; c++)
+            digest = (digest ^ (unsigned char)*c) * 0x100000001b3;
+        digest = (digest ^ traits) * 0x100000001b3;
+        digest = (digest ^ (unsigned char)name->delimiter) * 0x100000001b3;
+    }
+    return digest != 0 ? digest : 1;
+}
+
+/* Whether it is what the cache was made equal to last, and nothing of ours came in between; else
+ * that is noted. */
+static bool same_again(struct tree *tree, uint64_t digest)
+{
+    struct sync *sync = tree->worker->sync;
+    pthread_mutex_lock(&sync->lock);
+    bool same = sync->tree_digest == digest && sync->tree_digest_epoch == sync->tree_epoch;
+    sync->tree_digest = 0; /* until it stands in the cache */
+    pthread_mutex_unlock(&sync->lock);
+    return same;
+}
+
+static void digest_note(struct tree *tree, uint64_t digest)
+{
+    struct sync *sync = tree->worker->sync;
+    pthread_mutex_lock(&sync->lock);
+    sync->tree_digest = digest;
+    sync->tree_digest_epoch = tree->epoch;
+    pthread_mutex_unlock(&sync->lock);
+}
+
+static unsigned epoch_of(struct sync *sync)
+{
+    pthread_mutex_lock(&sync->lock);
+    unsigned epoch = sync->tree_epoch;
+    pthread_mutex_unlock(&sync->lock);
+    return epoch;
+}
+
+void tree_ours_changed(struct sync *sync)
+{
+    pthread_mutex_lock(&sync->lock);
+    sync->tree_epoch++;
+    pthread_mutex_unlock(&sync->lock);
+}
+
 static enum sync_error tree_store(struct tree *tree)
 {
     struct sync *sync = tree->worker->sync;
     struct tree_entries entries = {0};
+    uint64_t digest = tree->incomplete ? 0 : digest_of(tree);
+    if (digest != 0 && same_again(tree, digest)) {
+        digest_note(tree, digest);
+        return SYNC_OK;
+    }
     if (tree->incomplete || !tree_build(&tree->names, &tree->count, sync->subscribed, &entries))
         return SYNC_ERR_MEMORY;
     enum cache_error error = cache_tree_replace(sync->cache, entries.items, entries.count,
                                                 ordinal_name, sync_changed, sync);
     log_info("%zu mailboxes", entries.count);
     tree_entries_free(&entries);
+    if (error == CACHE_OK)
+        digest_note(tree, digest);
     return sync_error_of_cache(error);
+}
+
+/* The mailboxes that differ from what is known are refreshed, or asked about. */
+static void poll_on(struct tree *tree)
+{
+    struct sync *sync = tree->worker->sync;
+    for (size_t i = 0; i < tree->standing_count; i++)
+        poll_compare(sync, tree->standings[i].name, &tree->standings[i].standing);
+    if (tree->with_status)
+        return;
+    pthread_mutex_lock(&sync->lock);
+    if (!sync->stopping)
+        poll_mailboxes_locked(sync);
+    pthread_mutex_unlock(&sync->lock);
 }
 
 /* Both answers are here. */
@@ -62,6 +151,8 @@ static void tree_end(struct tree *tree)
         log_warn("the server listed no mailbox, not even INBOX; asking again");
         tree->error = IMAP_ERR_UNAVAILABLE; /* nobody has none (RFC 3501 section 5.1) */
     }
+    if (tree->error == IMAP_OK && epoch_of(sync) != tree->epoch)
+        tree->error = IMAP_ERR_UNAVAILABLE; /* a mailbox of ours may be missing in it */
     if (tree->error != IMAP_OK) {
         job_retry(sync, job, tree->error);
     } else {
@@ -69,9 +160,15 @@ static void tree_end(struct tree *tree)
         pthread_mutex_lock(&sync->lock);
         if (error == SYNC_OK)
             sync->tree_checked = clock_ms();
+        bool polling = job->polling && error == SYNC_OK;
         pthread_mutex_unlock(&sync->lock);
         job_end(sync, job, error);
+        if (polling)
+            poll_on(tree);
     }
+    for (size_t i = 0; i < tree->standing_count; i++)
+        free(tree->standings[i].name);
+    free(tree->standings);
     names_free(tree->names, tree->count);
     free(tree);
 }
@@ -109,19 +206,18 @@ static void lsub_done(void *ctx, const struct imap_completion *completion)
 static enum imap_error submit(struct tree *tree, bool subscribed, imap_done_fn *done)
 {
     struct imap_command command;
+    char options[120];
     imap_command_list(&command, subscribed, "", "*");
+    if (!subscribed && tree->with_status) {
+        unsigned capabilities = imap_connection_capabilities(tree->worker->connection);
+        snprintf(options, sizeof options, "RETURN (STATUS (%s))", poll_items(capabilities));
+        imap_command_raw(&command, options);
+    }
     return imap_connection_submit(tree->worker->connection, &command, done, tree);
 }
 
-void tree_start(struct worker *w, struct job *job)
+static void ask(struct tree *tree)
 {
-    struct tree *tree = calloc(1, sizeof *tree);
-    if (tree == NULL) {
-        job_end(w->sync, job, SYNC_ERR_MEMORY);
-        return;
-    }
-    *tree = (struct tree){.job = job, .worker = w, .replies = 2};
-    w->tree = tree;
     enum imap_error list = submit(tree, false, list_done);
     enum imap_error lsub = submit(tree, true, lsub_done);
     /* A command that was not taken is answered here; the tree may end, and go, with the last one.
@@ -131,6 +227,39 @@ void tree_start(struct worker *w, struct job *job)
         tree->replies = 1;
     if (list != IMAP_OK || lsub != IMAP_OK)
         tree_reply(tree, list != IMAP_OK ? list : lsub, true);
+}
+
+/* Of the mailbox that is open, STATUS would say what the session knew (poll.c). */
+static void up_to_date(void *ctx, const struct imap_completion *completion)
+{
+    struct tree *tree = ctx;
+    worker_note(tree->worker, completion);
+    if (completion->error == IMAP_OK) {
+        ask(tree);
+        return;
+    }
+    tree->replies = 1;
+    tree_reply(tree, completion->error, true);
+}
+
+void tree_start(struct worker *w, struct job *job)
+{
+    struct tree *tree = calloc(1, sizeof *tree);
+    if (tree == NULL) {
+        job_end(w->sync, job, SYNC_ERR_MEMORY);
+        return;
+    }
+    *tree = (struct tree){.job = job, .worker = w, .replies = 2, .epoch = epoch_of(w->sync)};
+    w->tree = tree;
+    tree->with_status =
+        job->polling && imap_connection_capabilities(w->connection) & IMAP_CAP_LIST_STATUS;
+    struct imap_command command;
+    imap_command_init(&command, "NOOP");
+    if (tree->with_status && w->examined != 0 &&
+        imap_connection_submit(w->connection, &command, up_to_date, tree) == IMAP_OK)
+        return;
+    imap_command_free(&command);
+    ask(tree);
 }
 
 /* LSUB is answered after LIST (commands of a pipeline are), so the names stand in order by then. */
@@ -198,4 +327,24 @@ void tree_response(struct worker *w, const struct imap_list *list, bool subscrib
         name->attributes = list->attributes;
         name->malformed = list->malformed;
     }
+}
+
+void tree_status(struct worker *w, const struct imap_mailbox_status *status)
+{
+    struct tree *tree = w->tree;
+    if (tree == NULL || !tree->with_status || status->name.data == NULL ||
+        tree->standing_count >= TREE_NAMES_MAX || status->name.len > TREE_NAME_MAX)
+        return;
+    if (tree->standing_count == tree->standing_room) {
+        size_t room = tree->standing_room * 2 + 64;
+        struct tree_standing *more = realloc(tree->standings, room * sizeof *more);
+        if (more == NULL)
+            return;
+        tree->standings = more;
+        tree->standing_room = room;
+    }
+    struct tree_standing *told = &tree->standings[tree->standing_count];
+    told->name = strndup(status->name.data, status->name.len);
+    standing_of(&told->standing, status);
+    tree->standing_count += told->name != NULL;
 }

@@ -4,14 +4,16 @@
  * A waiter is told its error (for a refresh: that the cache will do) once its job has made no
  * progress for the waiter's bound. The job itself goes on, or is dropped by jobs.c when nobody is
  * left. The thread sleeps until the nearest deadline, or until waiter_add_locked says that there is
- * a new one.
+ * a new one. Its clock is also that of the looks that nobody asks for (poll.c, watch.c).
  */
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "sync/internal.h"
+#include "base/condition.h"
+#include "sync/carry.h"
+#include "sync/regard.h"
 
-static int64_t deadline_of(const struct job *job, const struct waiter *waiter)
+int64_t waiter_deadline(const struct job *job, const struct waiter *waiter)
 {
     int64_t from = waiter->at_bound != SYNC_OK && job->progress > waiter->since ? job->progress
                                                                                 : waiter->since;
@@ -24,7 +26,7 @@ static struct waiter *overdue_locked(struct job *job, int64_t now, int64_t *near
     struct waiter *told = NULL;
     for (struct waiter **at = &job->waiters; *at != NULL;) {
         struct waiter *waiter = *at;
-        int64_t deadline = deadline_of(job, waiter);
+        int64_t deadline = waiter_deadline(job, waiter);
         if (deadline > now) {
             if (deadline < *nearest)
                 *nearest = deadline;
@@ -49,24 +51,6 @@ static void tell_overdue(struct waiter *told)
     }
 }
 
-static void sleep_until_locked(struct sync *sync, int64_t nearest)
-{
-    if (nearest == INT64_MAX) {
-        pthread_cond_wait(&sync->warden_wake, &sync->lock);
-        return;
-    }
-    int64_t wait_ms = clock_until(nearest) + 1;
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += wait_ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    pthread_cond_timedwait(&sync->warden_wake, &sync->lock, &until);
-}
-
 void *warden_main(void *ctx)
 {
     struct sync *sync = ctx;
@@ -81,8 +65,14 @@ void *warden_main(void *ctx)
             if (told != NULL && job->waiters == NULL && job->state == JOB_PENDING)
                 job_free_locked(sync, job);
         }
+        if (told == NULL)
+            changes_overdue_locked(sync, now, &nearest);
+        if (told == NULL)
+            poll_overdue_locked(sync, now, &nearest);
+        if (told == NULL)
+            watch_overdue_locked(sync, now, &nearest);
         if (told == NULL) {
-            sleep_until_locked(sync, nearest);
+            condition_wait(&sync->warden_wake, &sync->lock, nearest);
             continue;
         }
         pthread_mutex_unlock(&sync->lock);

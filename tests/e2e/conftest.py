@@ -7,7 +7,10 @@ import pathlib
 
 import pytest
 
+from tests.outlook import SignIn
+
 from .support import mailboxes
+from .support.desk import QUICK_WAYS, WAYS, make_opener
 from .support.mount import Home, Mount
 from .support.servers import connect, make_token, outlook_dovecot, outlook_in_front
 
@@ -16,7 +19,8 @@ _users = itertools.count(1)
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: all of the sample mail; left out under sanitizers")
+    config.addinivalue_line("markers", "long: minutes each, or measures time; run by scripts/test long alone")
+    config.addinivalue_line("markers", "slow: takes long, or tests no program of a sanitizer; left out under sanitizers")
 
 
 def pytest_collection_modifyitems(items):
@@ -86,6 +90,14 @@ def token(outlook, user):
 
 
 @pytest.fixture
+def signin(dovecot, outlook, user):
+    """The emulated sign-in service: the test's user signs in, and the tokens open the emulated mailbox."""
+    with SignIn(dovecot.certificates.cert, dovecot.certificates.key, outlook.tokens) as service:
+        service.user = user
+        yield service
+
+
+@pytest.fixture
 def outlook_options(outlook, dovecot, user, home, token):
     """Mount options for the emulation."""
     return {"host": "localhost", "port": outlook.port, "cafile": dovecot.ca, "username": user, "auth": "xoauth2",
@@ -122,3 +134,21 @@ def mounted(binary, home):
         running.stop(check=check)
 
     return mount
+
+
+@pytest.fixture
+def desk(request, mounted, dovecot, server, user, home, load):
+    """desk(mails, way="dovecot", **options): a mount to write to and the account behind it (support/desk.py)."""
+    return make_opener(request, mounted, dovecot, server, user, home, load)
+
+
+@pytest.fixture(params=["dovecot", "outlook"])
+def way(request):
+    """Both servers."""
+    return request.param
+
+
+@pytest.fixture(params=[name if name in QUICK_WAYS else pytest.param(name, marks=pytest.mark.slow) for name in WAYS])
+def any_way(request):
+    """Both, with capabilities taken away, and each way to commit."""
+    return request.param

@@ -239,16 +239,20 @@ CHANGES = {
     "mkdir at the root": "os.mkdir('New')", "create at the root": "os.open('x', os.O_CREAT | os.O_WRONLY)"}
 
 
+# what the watch and the poll send, on one more connection where they like
+LOOKS = {"CAPABILITY", "AUTHENTICATE", "ID", "NAMESPACE", "EXAMINE", "IDLE", "NOOP", "STATUS", "LIST", "LSUB", "UID FETCH"}
+
+
 def test_read_only(load, mounted, outlook, outlook_options):
     load(sample.few(2))
-    with mounted(outlook_options) as mount:
+    with mounted(outlook_options, ro=True) as mount:
         path = mount.files()["Inbox", 1]
         outlook.transcript.clear()
         for name, call in CHANGES.items():
             script = f"import os, sys\npath = sys.argv[1]\ntry:\n    {call}\nexcept OSError as e:\n    sys.exit(e.errno)\n"
             code = mount.run("/usr/bin/python3", "-c", script, path, cwd=mount.path).returncode
             assert code == errno.EROFS, (name, code, os.strerror(code))
-        assert not outlook.transcript.entries()
+        assert {e.verb for e in outlook.transcript.entries()} <= LOOKS
 
 
 @pytest.mark.parametrize("how", ["umount", "fusermount3", "SIGTERM", "SIGINT"])

@@ -1,4 +1,9 @@
 """What other programs change on the server shows at the next look that is due (CONTRACT.md section 4)."""
+import errno
+import json
+
+import pytest
+
 from .support import sample
 from .support.mount import wait_for
 
@@ -49,3 +54,123 @@ def test_mailboxes_come_and_go(load, server, mounted, options):
         wait_for(lambda: "Fresh" in names(mount), LOOK, "a mailbox that came")
         assert len(names(mount, "Fresh")) == 1
         assert mount.run("ls", "-R", cwd=mount.path).returncode == 0
+
+
+# --- without anybody looking (names=uid: a name that can be asked for before it was ever listed) ---
+
+WATCHED = 6   # Inbox: 2 s of the server's word; threefold
+POLL = 2      # the poll interval here
+POLLED = 6    # threefold
+
+
+def there(mount, path):
+    """Whether the name is there, from what is known: no directory is read."""
+    return mount.run("stat", path).returncode == 0
+
+
+def flags_of(mount, path):
+    script = "import os, sys; print(os.getxattr(sys.argv[1], 'user.imap.flags').decode())"
+    answer = mount.run("/usr/bin/python3", "-c", script, path)
+    return answer.stdout.decode().split() if answer.returncode == 0 else None
+
+
+def doing(mount):
+    answer = mount.outlookfs("status", "--json", str(mount.path))
+    return [c["doing"] for c in json.loads(answer.stdout)["connections"]]
+
+
+def watching(mount):
+    return wait_for(lambda: "watch" in doing(mount), 20, "a connection that watches")
+
+
+@pytest.mark.parametrize("connections", [4, 1])
+def test_inbox_is_watched(load, server, mounted, options, connections):
+    load([("INBOX", sample.START, (), sample.message(n)) for n in (1, 2, 3)])
+    with mounted(options, names="uid", poll=3600, connections=connections) as mount:
+        assert names(mount, "Inbox") == ["1.eml", "2.eml", "3.eml"]
+        for uid in (4, 5):
+            watching(mount)
+            load([("INBOX", sample.START, (), sample.message(uid))])
+            wait_for(lambda: there(mount, f"Inbox/{uid}.eml"), WATCHED, "a message that came")
+            assert mount.run("cat", f"Inbox/{uid}.eml").returncode == 0
+        server.select("INBOX")
+        watching(mount)
+        server.uid("STORE", "2", "+FLAGS", "(\\Flagged)")
+        wait_for(lambda: flags_of(mount, "Inbox/2.eml") == ["\\Flagged"], WATCHED, "a flag")
+        watching(mount)
+        server.uid("STORE", "3", "+FLAGS", "(\\Deleted)")
+        server.expunge()
+        wait_for(lambda: not there(mount, "Inbox/3.eml"), WATCHED, "a message that went")
+        assert names(mount, "Inbox") == ["1.eml", "2.eml", "4.eml", "5.eml"]
+
+
+def test_other_mailboxes_are_polled(load, server, mounted, options):
+    load([("Archive", sample.START, (), sample.message(n)) for n in (1, 2, 3)])
+    with mounted(options, names="uid", poll=POLL) as mount:
+        assert names(mount, "Archive") == ["1.eml", "2.eml", "3.eml"]
+        load([("Archive", sample.START, (), sample.message(4))])
+        wait_for(lambda: there(mount, "Archive/4.eml"), POLLED, "a message that came")
+        server.select("Archive")
+        server.uid("STORE", "2", "+FLAGS", "(\\Seen)")
+        wait_for(lambda: flags_of(mount, "Archive/2.eml") == ["\\Seen"], POLLED, "a flag that UNSEEN tells of")
+        server.uid("STORE", "3", "+FLAGS", "(\\Deleted)")
+        server.expunge()
+        wait_for(lambda: not there(mount, "Archive/3.eml"), POLLED, "a message that went")
+        server.create("Fresh")
+        wait_for(lambda: there(mount, "Fresh"), POLLED, "a mailbox that came")
+        server.delete("Fresh")
+        wait_for(lambda: not there(mount, "Fresh"), POLLED, "a mailbox that went")
+
+
+@pytest.mark.parametrize("each", [1, 40])
+def test_a_poll_without_news_costs_the_same(load, server, mounted, outlook, outlook_options, each):
+    """50 mailboxes: STATUS and LIST, and one look at up to 1,000 messages' flags."""
+    boxes = [f"Box{n}" for n in range(50)]
+    load([(box, sample.START, (), sample.message(n)) for box in boxes for n in range(each)])
+    with mounted(outlook_options, names="uid", poll=4) as mount:
+        for box in boxes:
+            assert len(names(mount, box)) == each
+        wait_for(lambda: len(polls(outlook)) >= 2, 30, "a poll that finds all in step")
+        outlook.transcript.clear()
+        poll = wait_for(lambda: polls(outlook), 30, "a poll")[0]
+        asked = [e for e in poll if e.verb == "STATUS"]
+        assert sorted(e.arguments.split()[0] for e in asked) == sorted(boxes)
+        assert sum(e.received + e.sent for e in asked) < 50 * 350
+        fetched = [e for e in poll if e.verb == "UID FETCH"]
+        assert len(fetched) <= 2 and not [e for e in fetched if e.arguments.startswith("1:*")]
+        assert len(poll) < 50 + 25  # LIST, LSUB, NOOP, IDLE, one look at flags; the watch, where it is taken up anew
+
+
+def polls(outlook):
+    """What was sent in each poll that is over: from one LIST to the next."""
+    entries = outlook.transcript.entries()
+    at = [n for n, entry in enumerate(entries) if entry.verb == "LIST"]
+    return [entries[a:b] for a, b in zip(at, at[1:])]
+
+
+def test_flags_by_the_rolling_window(load, server, mounted, outlook_options):
+    """A flag that UNSEEN does not tell of, without CONDSTORE, in a mailbox that nobody reads."""
+    load([("Archive", sample.START, (), sample.message(n)) for n in (1, 2)])
+    with mounted(outlook_options, names="uid", poll=POLL) as mount:
+        assert names(mount, "Archive") == ["1.eml", "2.eml"]
+        server.select("Archive")
+        server.uid("STORE", "2", "+FLAGS", "(\\Answered)")
+        wait_for(lambda: flags_of(mount, "Archive/2.eml") == ["\\Answered"], 3 * POLLED, "a flag")
+
+
+def test_the_network_goes_and_comes_back(load, server, mounted, outlook, outlook_options):
+    """What is known reads on, what is not fails within the bound, and the first success comes by itself."""
+    load([("INBOX", sample.START, (), sample.message(n)) for n in (1, 2)])
+    with mounted(outlook_options, names="uid", check=False) as mount:
+        assert names(mount, "Inbox") == ["1.eml", "2.eml"]
+        assert mount.run("cat", "Inbox/1.eml").returncode == 0
+        watching(mount)
+        outlook.down()
+        assert mount.run("cat", "Inbox/1.eml", seconds=5).returncode == 0
+        assert mount.run("ls", "-l", "Inbox", seconds=5).returncode == 0
+        error, _ = mount.error_of("Inbox/2.eml", seconds=30)  # timeout=5
+        assert error == errno.ENETUNREACH
+        load([("INBOX", sample.START, (), sample.message(3))])
+        outlook.up()
+        wait_for(lambda: mount.run("cat", "Inbox/2.eml").returncode == 0, 15, "the first success (5 s; threefold)")
+        wait_for(lambda: there(mount, "Inbox/3.eml"), 15, "what came meanwhile")

@@ -1,6 +1,7 @@
 /*
- * Two halves: a set from the server is walked without harm, and each run is in order; UIDs that are
- * added under a ceiling come back from the text, which never passes the ceiling.
+ * Three parts: a set from the server is walked without harm, and each run is in order; two sets are
+ * walked in step, as many steps as were promised; UIDs that are added under a ceiling come back
+ * from the text, which never passes the ceiling.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -19,6 +20,28 @@ static void walk(const char *text, size_t len)
         if (first == 0 || first > last || at <= before || at > len)
             abort();
     }
+}
+
+/* The input, parted at its first blank, as the two sets of a COPYUID. */
+static void walk_pairs(const char *text, size_t len)
+{
+    const char *blank = memchr(text, ' ', len);
+    if (blank == NULL)
+        return;
+    struct imap_span source = {text, (size_t)(blank - text)};
+    struct imap_span target = {blank + 1, len - source.len - 1};
+    struct imap_uidpairs pairs;
+    uint32_t from = 0, to = 0;
+    size_t steps = 0;
+    if (!imap_uidpairs_init(&pairs, source, target, 5000))
+        return;
+    size_t promised = pairs.left;
+    for (; imap_uidpairs_next(&pairs, &from, &to); steps++) {
+        if (from == 0 || to == 0)
+            abort();
+    }
+    if (steps != promised || steps > 5000)
+        abort();
 }
 
 /* Walks the text beside the steps that made it. */
@@ -60,6 +83,8 @@ static void build(const uint8_t *steps, size_t count, size_t max)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     walk((const char *)data, size);
+    if (size > 0)
+        walk_pairs((const char *)data, size);
     if (size > 1)
         build(data + 1, size - 1, data[0] * 4U);
     return 0;

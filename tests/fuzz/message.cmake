@@ -1,3 +1,7 @@
 outlookfs_fuzz_target(message_summary SOURCES fuzz_message_summary.c ROOMS message base)
 outlookfs_fuzz_target(message_name SOURCES fuzz_message_name.c ROOMS message base)
 outlookfs_fuzz_target(message_directory SOURCES fuzz_message_directory.c ROOMS message base)
+outlookfs_fuzz_target(message_query SOURCES fuzz_message_query.c ROOMS message base)
+outlookfs_fuzz_target(message_text SOURCES fuzz_message_text.c ROOMS message base)
+outlookfs_fuzz_target(message_parts SOURCES fuzz_message_parts.c ROOMS message base)
+outlookfs_fuzz_target(message_examine SOURCES fuzz_message_examine.c ROOMS message base)

@@ -2,7 +2,10 @@
 
 The control port takes JSON lines and answers each with one: {"op": "set", "switches": {...}},
 {"op": "token", "value": V, "user": U, "seconds": N}, {"op": "expire", "value": V}, {"op": "reset"},
-{"op": "transcript"}, {"op": "down"}, {"op": "up"}, {"op": "drop"}. It is on loopback, for tests only.
+{"op": "transcript"}, {"op": "down"}, {"op": "up"}, {"op": "drop"},
+{"op": "before" or "after", "place": "MOVE#2", "do": "expunge", "with": ["Inbox", "5"]} (hooks.py, elsewhere.py),
+{"op": "hooks"} for what became of those.
+It is on loopback, for tests only.
 """
 import argparse
 import json
@@ -12,6 +15,7 @@ import socketserver
 import sys
 import threading
 
+from .elsewhere import Elsewhere
 from .server import Outlook
 from .switches import SWITCHES, SwitchError
 
@@ -26,6 +30,12 @@ def operate(service, request):
         service.tokens.expire(request.get("value"))
     elif operation == "transcript":
         return {"ok": True, "lines": service.transcript.lines()}
+    elif operation == "hooks":
+        return {"ok": True, "hooks": service.hooks.state()}
+    elif operation in ("before", "after"):
+        if request["do"].startswith("_") or not hasattr(Elsewhere, request["do"]):
+            raise ValueError(f"nothing to do: {request['do']!r}")
+        getattr(service, operation)(request["place"], request["do"], *request["with"])
     elif operation in ("reset", "down", "up", "drop"):
         getattr(service, operation)()
     else:

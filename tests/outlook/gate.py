@@ -4,6 +4,7 @@ Everything that a connection sends goes through its Gate, which counts bytes and
 or dribbles where the switches say so.
 """
 import asyncio
+import time
 
 
 class Closed(Exception):
@@ -14,17 +15,23 @@ class Gate:
     def __init__(self, switches, writer):
         self._switches, self._writer = switches, writer
         self._armed = {}  # switch name -> (its value then, bytes sent then)
+        self._entry = None  # of the transcript, whose dialogue this is
         self.sent = 0
         self.muted = False
 
-    def arm(self, words, number):
-        """A command has come: faults that wait for it count from here."""
+    def arm(self, command, whole):
+        """A command's first line has come (whole: all of it): faults that wait for that count from here."""
+        self._entry = command.entry
         for name in ("cut_at", "silence", "dribble"):
             fault = getattr(self._switches, name)
             known = self._armed.get(name)
             if fault and not fault.trigger.anywhere and not (known and known[0] is fault) \
-                    and fault.trigger.matches(words, number):
+                    and fault.in_answer == whole and command.meets(fault.trigger):
                 self._armed[name] = (fault, self.sent)
+
+    def disarm(self):
+        """The command is answered."""
+        self._armed = {name: armed for name, armed in self._armed.items() if not armed[0].in_answer}
 
     async def send(self, data):
         if not data:
@@ -34,14 +41,26 @@ class Gate:
         cut, left = self._left("cut_at", len(data))
         silent, quiet_after = self._left("silence", len(data))
         if silent and (not cut or quiet_after < left) and silent.trigger.take():
+            self.mark("silence")
             await self._write(data[:quiet_after])
             self.muted = True
         elif cut and cut.trigger.take():
+            self.mark("cut_at")
             await self._write(data[:left])
             await self.close(abrupt=True)
             raise Closed
         else:
             await self._write(data)
+
+    def mark(self, switch):
+        """The transcript shall tell what ended this dialogue."""
+        if self._entry:
+            self._entry.cut = switch
+
+    def status(self, text):
+        """What the tagged line says that is about to be sent."""
+        if self._entry:
+            self._entry.status, self._entry.answered = text.split(b" ", 1)[0].decode(), time.time()
 
     async def close(self, abrupt=False):
         """Ends the connection; abrupt: without TLS's goodbye, as a broken link does."""
@@ -73,6 +92,8 @@ class Gate:
         fault = self._switches.dribble
         armed = fault and (fault.trigger.anywhere or self._armed.get("dribble", (None,))[0] is fault)
         self.sent += len(data)
+        if self._entry:
+            self._entry.sent += len(data)
         try:
             if not armed:
                 self._writer.write(data)

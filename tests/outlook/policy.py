@@ -8,12 +8,19 @@ AUTHENTICATED = {"APPEND", "CREATE", "DELETE", "EXAMINE", "LIST", "LSUB", "NOOP"
                  "SUBSCRIBE", "UNSUBSCRIBE", "IDLE", "NAMESPACE"}
 SELECTED = {"CHECK", "CLOSE", "UNSELECT", "COPY", "UID COPY", "EXPUNGE", "UID EXPUNGE", "FETCH", "UID FETCH", "MOVE",
             "UID MOVE", "SEARCH", "UID SEARCH", "STORE", "UID STORE"}
+_READ_WRITE = {"STORE", "EXPUNGE", "MOVE"}
+# Capabilities and the commands that go with them.
+_OWNED = {"MOVE": {"MOVE", "UID MOVE"}, "UIDPLUS": {"UID EXPUNGE"}, "IDLE": {"IDLE"}, "ID": {"ID"},
+          "UNSELECT": {"UNSELECT"}, "NAMESPACE": {"NAMESPACE"}}
 _ITEM = re.compile(
     rb"(?:ALL|FULL|FAST|BODYSTRUCTURE|ENVELOPE|FLAGS|INTERNALDATE|RFC822(?:\.HEADER|\.SIZE|\.TEXT)?|UID|"
     rb"BODY(?:\.PEEK)?\[[^\]]*\](?:<\d+\.\d+>)?|BODY)(?=[ )]|$)", re.I)
 _SET = re.compile(rb"(?:\d+|\*)(?::(?:\d+|\*))?(?:,(?:\d+|\*)(?::(?:\d+|\*))?)*")
 _STATUS = {b"MESSAGES", b"RECENT", b"UIDNEXT", b"UIDVALIDITY", b"UNSEEN"}
 _FLAGS = {flag.lower() for flag in texts.FLAGS.split()}
+# APPEND's arguments between the mailbox and the literal (RFC 3501 section 6.3.11)
+_APPEND = re.compile(rb'(?: \(([^()]*)\))?(?: "[ \d]\d-(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)-\d{4} '
+                     rb'\d\d:\d\d:\d\d [+-]\d{4}")? \{\d+\+?\}', re.I)
 
 
 class Refusal(Exception):
@@ -22,20 +29,26 @@ class Refusal(Exception):
         self.text = text
 
 
-def check(session, command):
-    """Raises Refusal where the service would not take the command."""
+def check(session, command, local):
+    """Raises Refusal where the service would not take the command; local: it needs no mailbox server."""
     verb = command.verb
-    if verb == "UID MOVE" or verb == "MOVE":
-        if session.switches.caps == "old":
-            raise Refusal(texts.COMMAND_12)
+    without = set(session.switches.without or ()) | ({"MOVE"} if session.switches.caps == "old" else set())
+    if any(verb in verbs for name, verbs in _OWNED.items() if name in without):
+        raise Refusal(texts.COMMAND_12)
+    if local:
+        return
     if verb not in AUTHENTICATED and verb not in SELECTED:
         raise Refusal(texts.COMMAND_12)
     if verb in SELECTED and session.mailbox is None:
         raise Refusal(texts.WRONG_STATE)
-    rule = _RULES.get(verb.removeprefix("UID "))
+    rule = _RULES.get(verb) or _RULES.get(command.name)
     if rule:
         rule(session, command)
+    if command.name in _READ_WRITE and session.read_only:
+        raise Refusal(b"NO %s failed." % command.name.encode())
 
+
+# --- rules ---
 
 def _first_set(command):
     text = command.pieces[0].split(b" ", 1)
@@ -71,10 +84,30 @@ def _flags(session, text):
             raise Refusal(texts.ARGUMENT_11)
 
 
+def _copy(session, command):
+    _first_set(command)
+    _names(2)(session, command)
+
+
+def _uid_expunge(session, command):
+    if len(command.pieces) != 1 or not _SET.fullmatch(command.pieces[0]):
+        raise Refusal(texts.BAD_SET)
+
+
 def _append(session, command):
-    match = re.search(rb"\(([^)]*)\)", command.pieces[-3] if len(command.pieces) >= 3 else b"")
-    if match:
-        _flags(session, match[1])
+    """One mailbox, flags, a date, one literal: no MULTIAPPEND, no CATENATE, no literal8."""
+    pieces, switches = command.pieces, session.switches
+    before = re.match(rb'(?:"(?:[^"\\]|\\.)*"|[^ ({"]+)', pieces[0])
+    rest = pieces[0][before.end():] if before else pieces[2] if len(pieces) == 5 else b""
+    match = _APPEND.fullmatch(rest)
+    if not match or len(pieces) != (3 if before else 5) or pieces[-1] or b"\t" in pieces[0]:
+        raise Refusal(texts.ARGUMENT_11)
+    _flags(session, match[1] or b"")
+    data = pieces[-2]
+    if switches.append_limit and len(data) > switches.append_limit.number:
+        raise Refusal(texts.TOO_BIG)
+    if switches.append_line and max(map(len, data.splitlines()), default=0) > switches.append_line:
+        raise Refusal(texts.COMMAND_10)
 
 
 def _search(session, command):
@@ -87,9 +120,17 @@ def _search(session, command):
         raise Refusal(texts.ARGUMENT_11)
 
 
-def _select(session, command):
-    values = arguments(command.pieces)
-    if len(values) != 1 or b"\t" in values[0]:
+def _names(count):
+    """That many arguments and no more; a name that holds a TAB is none."""
+    def rule(session, command):
+        values = arguments(command.pieces)
+        if len(values) != count or any(b"\t" in value or not value for value in values):
+            raise Refusal(texts.ARGUMENT_11)
+    return rule
+
+
+def _nothing(session, command):
+    if command.pieces != [b""]:
         raise Refusal(texts.ARGUMENT_11)
 
 
@@ -107,11 +148,9 @@ def _list(session, command):
         raise Refusal(texts.ARGUMENT_12)
 
 
-def _create(session, command):
-    values = arguments(command.pieces)
-    if values and values[0].lower() == b"files":
-        raise Refusal(b"NO Folder name is reserved")
-
-
-_RULES = {"FETCH": _fetch, "STORE": _store, "APPEND": _append, "SEARCH": _search, "SELECT": _select,
-          "EXAMINE": _select, "STATUS": _status, "LIST": _list, "LSUB": _list, "CREATE": _create}
+_RULES = {
+    "FETCH": _fetch, "SEARCH": _search, "STATUS": _status, "LIST": _list, "LSUB": _list,
+    "SELECT": _names(1), "EXAMINE": _names(1), "CREATE": _names(1), "DELETE": _names(1), "RENAME": _names(2),
+    "SUBSCRIBE": _names(1), "UNSUBSCRIBE": _names(1), "APPEND": _append, "STORE": _store, "COPY": _copy,
+    "MOVE": _copy, "EXPUNGE": _nothing, "UID EXPUNGE": _uid_expunge, "CLOSE": _nothing, "UNSELECT": _nothing,
+    "CHECK": _nothing, "NOOP": _nothing}

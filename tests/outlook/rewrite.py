@@ -63,6 +63,75 @@ def uidvalidity(pieces, number):
     return [_UIDVALIDITY.sub(rb"\g<1>%d" % number, pieces[0]), *pieces[1:]]
 
 
+class CopyRewriter:
+    """COPY and MOVE: keeps back the backend's own COPYUID, as `code`."""
+
+    def __init__(self):
+        self.code = None
+
+    def __call__(self, pieces):
+        match = re.match(rb"\* OK \[(COPYUID [^\]]*)\]", pieces[0])
+        if match:
+            self.code = match[1]
+            return None
+        return common(pieces)
+
+
+_TEXT_KEY = re.compile(rb"\b(FROM|TO|CC|BCC|SUBJECT|BODY|TEXT|HEADER)\b", re.I)
+
+
+def about_text(pieces):
+    """Whether a SEARCH looks for text."""
+    return bool(_TEXT_KEY.search(re.sub(rb'"[^"]*"', b"", b" ".join(pieces))))
+
+
+class SearchRewriter:
+    """UID SEARCH for text: finds messages that do not have it, or are nowhere, and misses some that do."""
+
+    def __init__(self, switches, mailbox):
+        self._extra, self._missing, self._mailbox = switches.search_extra, switches.search_missing, mailbox
+
+    def __call__(self, pieces):
+        if not pieces[0].startswith(b"* SEARCH"):
+            return common(pieces)
+        uids = {int(uid) for uid in pieces[0].split()[2:]}
+        if self._extra:
+            uids |= self._extra.of(self._mailbox)
+        if self._missing:
+            uids -= self._missing.of(self._mailbox)
+        return [b" ".join([b"* SEARCH", *(b"%d" % uid for uid in sorted(uids))])]
+
+
+class Broken:
+    """A FETCH that breaks off: after N responses one bare line (bare), or the tagged NO, and nothing more."""
+
+    def __init__(self, rewriter, fault, bare):
+        self._rewriter, self._fault, self._bare = rewriter, fault, bare
+        self._struck = False
+
+    def __call__(self, pieces):
+        if self._struck:
+            return None
+        if self._strikes():
+            return [texts.UNAVAILABLE] if self._bare else None
+        return self._rewriter(pieces)
+
+    def ends(self):
+        """Asked once the backend has answered: whether finish() is to end the command."""
+        self._late = not self._struck and self._strikes()
+        return self._struck
+
+    async def finish(self, session, command):
+        if self._bare and self._late:
+            await session.line(texts.UNAVAILABLE)
+        elif not self._bare:
+            await session.answer(command.tag, b"NO " + texts.UNAVAILABLE)
+
+    def _strikes(self):
+        self._struck = self._rewriter.seen >= self._fault.number and self._fault.trigger.take()
+        return self._struck
+
+
 class FetchRewriter:
     """FETCH responses of one command, under the switches as they are now."""
 

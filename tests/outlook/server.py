@@ -4,10 +4,14 @@ Outlook runs on an event loop in a thread of its own, so that a test in the same
 switches while clients are connected. All public methods may be called from any thread.
 """
 import asyncio
+import contextlib
 import socket
 import ssl
 import threading
 
+from .dialogue import Dialogue
+from .elsewhere import Elsewhere
+from .hooks import Hooks
 from .session import Session
 from .switches import Switches
 from .tokens import TokenBook
@@ -21,7 +25,7 @@ class Outlook:
         self.backend, self.backend_password = tuple(backend), backend_password
         self.host, self.port = host, port
         self.switches = Switches(**(switches or {}))
-        self.tokens, self.transcript = TokenBook(), Transcript()
+        self.tokens, self.transcript, self.hooks = TokenBook(), Transcript(), Hooks()
         self._context = None
         if cert:
             self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -42,9 +46,30 @@ class Outlook:
         self.switches.set(**switches)
 
     def reset(self):
-        """Every switch at its default, the transcript empty; tokens stay."""
+        """Every switch at its default, the transcript empty, no hooks; tokens stay."""
         self.switches.reset()
         self.transcript.clear()
+        self.hooks.clear()
+
+    def before(self, place, action, *values):
+        """A hook (hooks.py) before a command is carried out. place: VERB[#K][*TIMES], once by default."""
+        return self.hooks.add("before", place, action, *values)
+
+    def after(self, place, action, *values):
+        """The same between the carrying out and the first byte of the answer."""
+        return self.hooks.add("after", place, action, *values)
+
+    def elsewhere(self, user):
+        """Another client of this user's account, past the emulation (elsewhere.py); close it."""
+        return Elsewhere(self.backend, user, self.backend_password,
+                         lambda mailbox: self._call(self._displace(user, mailbox)))
+
+    @contextlib.contextmanager
+    def measured(self):
+        """What goes on within is a Dialogue (dialogue.py), whose bytes can be counted and cut."""
+        dialogue = Dialogue(self.transcript)
+        yield dialogue
+        dialogue.end()
 
     def down(self):
         """No network: nothing listens, every connection breaks."""
@@ -119,7 +144,15 @@ class Outlook:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _displace(self, user, mailbox):
+        for session in self._sessions.values():
+            if session.user == user and (session.mailbox or "").lower() == mailbox.lower():
+                session.displaced = True
+
     async def _accept(self, reader, writer):
+        if not self._listener:  # the network went while TLS was being set up
+            writer.transport.abort()
+            return
         self._numbers += 1
         session = Session(self, self._numbers, reader, writer)
         self._sessions[session.number] = session

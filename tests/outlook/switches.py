@@ -1,166 +1,13 @@
 """The switches: every behaviour of Outlook.com that the emulation can show, by name.
 
 A switch is set by a native value or by the same thing as text, so that tests, the command line and
-the control port share one grammar. `off` (or None) turns any of them off. Faults that strike at a
-place and for a number of times share one ending, the trigger:
-
-    [@VERB | @#K][*TIMES]     VERB: FETCH (also matches UID FETCH), UID FETCH, SELECT, ...; BODY is a
-                              FETCH of whole messages, LISTING any other FETCH. #K: the connection's
-                              K-th command. TIMES: how often in all, over every connection.
-
-Switches are read by the emulation's thread and set from another one: a set replaces the value whole.
+the control port share one grammar (values.py). `off` (or None) turns any of them off. Switches are
+read by the emulation's thread and set from another one: a set replaces the value whole.
 """
-import re
+from .values import (ODD_NAMES, Counted, Place, Size, Skew, SwitchError, Throttle, Uids, capabilities, choice, flag,
+                     number, odd_names, seconds, times)
 
-
-class SwitchError(ValueError):
-    """An unknown switch, or a value that it does not take."""
-
-
-class Trigger:
-    """Where and how often a fault strikes; take() counts one time and says whether one was left."""
-
-    def __init__(self, text=""):
-        match = re.fullmatch(r"(?:@(?:#(\d+)|([A-Z ]+)))?(?:\*(\d+))?", text.strip(), re.I)
-        if not match:
-            raise SwitchError(f"not a trigger: {text!r}")
-        self.number = int(match[1]) if match[1] else None
-        self.verb = match[2].strip().upper() if match[2] else None
-        self.times = int(match[3]) if match[3] else None
-
-    @property
-    def anywhere(self):
-        return self.number is None and self.verb is None
-
-    def matches(self, words, number):
-        if self.number is not None:
-            return number == self.number
-        return self.verb is None or self.verb in words
-
-    def take(self):
-        if self.times is None:
-            return True
-        if self.times <= 0:
-            return False
-        self.times -= 1
-        return True
-
-
-class Counted:
-    """A number (bytes, responses, milliseconds) and the trigger of the fault that uses it."""
-
-    def __init__(self, text):
-        match = re.fullmatch(r"(\d+)(.*)", str(text), re.S)
-        if not match:
-            raise SwitchError(f"a number must come first: {text!r}")
-        self.number, self.trigger = int(match[1]), Trigger(match[2])
-
-
-class Throttle:
-    """`NO|BAD[+BYE]:MILLISECONDS` and a trigger: the answer instead of the command's own."""
-
-    def __init__(self, text):
-        match = re.fullmatch(r"(NO|BAD)(\+BYE)?:(\d+)(.*)", str(text), re.I | re.S)
-        if not match:
-            raise SwitchError(f"not NO|BAD[+BYE]:MILLISECONDS[trigger]: {text!r}")
-        self.status, self.bye = match[1].upper().encode(), bool(match[2])
-        self.milliseconds, self.trigger = int(match[3]), Trigger(match[4])
-
-
-class Skew:
-    """RFC822.SIZE made wrong: `+n` and `-n` bytes, or `xF`, a factor."""
-
-    def __init__(self, value):
-        text = str(value).strip()
-        self.factor = self.offset = None
-        try:
-            if text[:1] in "xX":
-                self.factor = float(text[1:])
-            else:
-                self.offset = int(text)
-        except ValueError:
-            raise SwitchError(f"not +n, -n or xF: {value!r}") from None
-
-    def apply(self, size):
-        return max(0, int(size * self.factor) if self.factor is not None else size + self.offset)
-
-
-class Uids:
-    """UIDs, as `5` (in every mailbox) or `MAILBOX:5`, by comma or as any iterable."""
-
-    def __init__(self, value):
-        parts = value.split(",") if isinstance(value, str) else [value] if isinstance(value, int) else value
-        self._known = set()
-        for part in parts:
-            mailbox, _, uid = str(part).strip().rpartition(":")
-            if not uid.isdigit():
-                raise SwitchError(f"not a UID: {part!r}")
-            self._known.add((mailbox.lower() or None, int(uid)))
-
-    def has(self, mailbox, uid):
-        return (None, uid) in self._known or (mailbox.lower(), uid) in self._known
-
-
-# What a LIST line may hold besides honest names. The server's bytes, exactly; all of them open the
-# same mailbox of the backend (Archive), but for the two whose SELECT the service refuses.
-ODD_NAMES = {
-    "tab": [b"My\tFolder"],
-    "quote": [b'"say \\"hi\\""'],
-    "dotdot": [b"..", b'"../../etc"', b'"a/../b"', b"."],
-    "empty": [b'"x//y"', b'"/lead"', b'"trail/"', b'""'],
-    "badutf7": [b"&AAA", b'"&&&-"', b"&2AA-", b"a&-b&", b"&AGEA-"],
-    "long": [b"L" * 700, b"&" + b"TuVg" * 120 + b"-"],
-    "bidi": [b"&IC4-gpj.exe", b"&IGY-x&IGk-"],
-    "escape": [b'"a\x1b[31mred\x1b[0m"', b"&ABs-[2J"],
-    "control": [b'"c\x01\x02\x7f"', b"&AAE-&AAo-&AA0-"],
-    "latin1": [b'"caf\xe9"', b'"caf\xc3\xa9"'],
-    "dot": [b".hidden", b".status", b".search"],
-    "collide": [b"&AAE-same", b"&AAI-same", b"&AAM-same", b"inBOX"],
-}
-
-
-def odd_names(value):
-    kinds = value.split(",") if isinstance(value, str) else list(value)
-    if kinds == ["all"]:
-        kinds = list(ODD_NAMES)
-    names = []
-    for kind in kinds:
-        if isinstance(kind, bytes):
-            names.append(kind)
-        elif kind.strip() in ODD_NAMES:
-            names.extend(ODD_NAMES[kind.strip()])
-        else:
-            raise SwitchError(f"no odd name {kind!r}: {', '.join(ODD_NAMES)}")
-    return names
-
-
-def flag(value):
-    known = {"on": True, "yes": True, "1": True, "true": True, "no": False, "0": False, "false": False}
-    if str(value).lower() not in known:
-        raise SwitchError(f"on or off, not {value!r}")
-    return known[str(value).lower()]
-
-
-def number(value):
-    if isinstance(value, bool) or not str(value).isdigit():
-        raise SwitchError(f"a number, not {value!r}")
-    return int(value)
-
-
-def seconds(value):
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise SwitchError(f"seconds, not {value!r}") from None
-
-
-def choice(*words):
-    def parse(value):
-        if value not in words:
-            raise SwitchError(f"one of {', '.join(words)}, not {value!r}")
-        return value
-    return parse
-
+__all__ = ["ODD_NAMES", "SWITCHES", "SwitchError", "Switches"]
 
 # name: (parser, default as text, what it does). README.md shows the same table.
 SWITCHES = {
@@ -193,13 +40,38 @@ SWITCHES = {
     "bad_bodystructure": (flag, "off", "BODYSTRUCTURE is malformed as seen in logs"),
     "badcharset": (flag, "on", "SEARCH CHARSET other than US-ASCII is NO [BADCHARSET]"),
     "search_groups": (flag, "off", "SEARCH takes parenthesised groups; off: BAD 11"),
+    "search_extra": (Uids, "off", "UID SEARCH for text names these UIDs too, there or not"),
+    "search_missing": (Uids, "off", "UID SEARCH for text never names these UIDs"),
     "line_limit": (number, "4096", "a longer command line is BAD Command Error. 12"),
+    # section 4: writing
+    "without": (capabilities, "off", "capabilities, by comma, that are neither advertised nor understood"),
+    "mdnsent": (flag, "on", "$MDNSent appears on what was appended"),
+    "append_rewrite": (choice("on", "new_id"), "on",
+                       "MIME is rewritten on APPEND: on keeps the Message-ID, new_id replaces it; off keeps the bytes"),
+    "append_limit": (Size, "36700160", "BYTES or BYTES:late: a larger APPEND is NO Maximum size ...; at the literal's "
+                                       "announcement where it waits for its `+`, after it otherwise or with :late"),
+    "append_line": (number, "10239", "an APPEND with a line of more characters is BAD Command Error. 10"),
+    "no_appenduid": (flag, "off", "the tagged OK of APPEND has no APPENDUID"),
+    "copyuid": (choice("usual", "untagged", "bare", "tagged", "none"), "usual",
+                "how COPY and MOVE tell of UIDs; usual: MOVE `* OK [COPYUID ...]`, COPY in the tagged OK; "
+                "bare: the line `[COPYUID ...]`"),
+    "copyuid_empty": (flag, "on", "where no message matched, COPYUID comes with empty sets; off: not at all"),
+    "spurious_plus": (flag, "off", "a non-synchronising literal is answered by `+` all the same"),
+    "expunge_failed": (times, "off", "N[@VERB] or on: EXPUNGE and UID EXPUNGE are NO EXPUNGE failed, N times"),
+    "overquota": (times, "off", "N[@VERB] or on: APPEND and COPY are NO [OVERQUOTA], N times"),
+    "mass_break": (Counted, "off", "MOVE or EXPUNGE of more than N messages: N are done, the connection breaks"),
+    "uid_reassigned": (Counted, "off", "the messages that APPEND, COPY, MOVE or STORE touched get new UIDs N commands "
+                                       "later; 0: before the answer comes"),
     # section 5: throttling and waiting, and the network itself
     "throttle": (Throttle, "off", "NO|BAD[+BYE]:MS[trigger]: Request is throttled"),
     "exists_before_plus": (flag, "off", "IDLE sends `* n EXISTS` before its `+`"),
     "idle_silent": (flag, "off", "IDLE is accepted and never tells anything"),
-    "cut_at": (Counted, "off", "N[trigger]: the connection closes after N bytes (from the verb on)"),
-    "silence": (Counted, "off", "N[trigger]: after N bytes nothing more is sent, the connection stays"),
+    "cut_at": (Place, "off", "the connection closes after N bytes (from the command's first line on), or +N bytes "
+                             "of its answer (once it was carried out)"),
+    "silence": (Place, "off", "the same, but the connection stays and nothing more is sent"),
+    "cut_in": (Counted, "off", "the connection closes after N bytes of the command have come, or all of it; it is "
+                               "not carried out"),
+    "silence_in": (Counted, "off", "the same, but the connection stays and nothing more is sent"),
     "dribble": (Counted, "off", "MS[@VERB]: one byte at a time, every MS milliseconds"),
 }
 

@@ -114,6 +114,16 @@ def test_search(service, raw, filled):
     assert client.command(b"UID SEARCH (FROM a UNSEEN)")[1] == b"OK SEARCH completed."
 
 
+def test_search_for_text_is_wrong(service, raw, filled):
+    client = raw(selected=True)
+    right = client.command(b'UID SEARCH TEXT "number"')[0][0]
+    service.set(search_extra="4711", search_missing="1")
+    wrong = client.command(b'UID SEARCH UNSEEN TEXT "number"')[0][0].split()
+    assert b" 1" in right and b"4711" in wrong and b"1" not in wrong
+    assert client.command(b"UID SEARCH ALL")[0][0] == right
+    assert b"4711" not in client.command(b'UID SEARCH LARGER 1')[0][0]
+
+
 @pytest.mark.parametrize("value, tagged, bye", [
     ("BAD:92415@NOOP*2", b"BAD", False), ("NO:92415@NOOP*2", b"NO", False), ("BAD+BYE:92415@NOOP*1", b"BAD", True)])
 def test_throttle(service, raw, value, tagged, bye):

@@ -18,7 +18,9 @@ def test_every_switch_is_documented_and_has_a_valid_default():
 @pytest.mark.parametrize("name, value", [
     ("nosuch", "1"), ("greeting", "new"), ("throttle", "MAYBE:5"), ("cut_at", "soon"), ("cut_at", "5@"),
     ("peek_empty", "Inbox:x"), ("odd_names", "even"), ("size_skew", "big"), ("saslir", "perhaps"),
-    ("connection_cap", "-1"), ("idle_timeout", "long")])
+    ("connection_cap", "-1"), ("idle_timeout", "long"), ("without", "MOVE,LIFT"), ("without", "IMAP4rev1"),
+    ("append_limit", "1:soon"), ("copyuid", "twice"), ("expunge_failed", "often"), ("cut_at", "+5"),
+    ("cut_in", "+5@MOVE"), ("cut_at", "5@MOVE#"), ("uid_reassigned", "@MOVE")])
 def test_bad_values_are_errors_and_change_nothing(name, value):
     switches = Switches()
     with pytest.raises(SwitchError):
@@ -32,6 +34,18 @@ def test_triggers():
     assert trigger.matches({"UID FETCH", "FETCH"}, 1) and not trigger.matches({"SELECT"}, 1)
     assert [trigger.take() for _ in range(3)] == [True, True, False]
     assert switches.cut_at.trigger.matches(set(), 3) and not switches.cut_at.trigger.matches(set(), 2)
+
+
+def test_the_kth_command_of_a_verb():
+    trigger = Switches(cut_in="9@UID MOVE#2*1").cut_in.trigger
+    moves = {"UID MOVE", "MOVE", "WRITING"}
+    asked = [trigger.matches(moves, 1, serial) for serial in (1, 1, 2, 2, 3)]
+    assert asked == [False, False, True, True, False] and not trigger.matches({"MOVE"}, 1, 4)
+    switches = Switches(expunge_failed="2@UID EXPUNGE", overquota=True, cut_at="+7@#3", append_limit="10:late")
+    assert switches.expunge_failed.times == 2 and not switches.expunge_failed.matches({"EXPUNGE"}, 1)
+    assert switches.overquota.times is None and switches.overquota.anywhere
+    assert (switches.cut_at.in_answer, switches.cut_at.number) == (True, 7)
+    assert (switches.append_limit.late, switches.append_limit.number) == (True, 10)
 
 
 def test_splitter_takes_any_cut():

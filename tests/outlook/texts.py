@@ -21,6 +21,13 @@ FLAGS = rb"\Seen \Answered \Flagged \Deleted \Draft $MDNSent"
 ARGUMENT_11 = b"BAD Command Argument Error. 11"
 ARGUMENT_12 = b"BAD Command Argument Error. 12"
 COMMAND_12 = b"BAD Command Error. 12"
+TOO_BIG = b"NO Maximum size of appendable message has been exceeded"
+OVERQUOTA = b"NO [OVERQUOTA] The mailbox is full."
+EXPUNGE_FAILED = b"NO EXPUNGE failed"
+EXISTS = b"NO Mailbox already exists."
+RESERVED = b"NO Folder name is reserved"
+NO_FOLDER = b"NO [TRYCREATE] Folder is not found."
+CONTINUE = b"+ Ready for additional command text."
 COMMAND_10 = b"BAD Command Error. 10"
 WRONG_STATE = b"BAD Command received in Invalid state."
 BAD_SET = b"BAD The specified message set is invalid."
@@ -38,6 +45,7 @@ def capabilities(switches, signed_in):
     words = text.split()
     if not switches.saslir:
         words.remove("SASL-IR")
+    words = [word for word in words if word not in (switches.without or ())]
     if switches.caps == "rollout":
         words += ["ENABLE", "IMAP4rev2"]
     return " ".join(words).encode()

@@ -15,6 +15,7 @@ class TokenBook:
     def __init__(self):
         self._lock = threading.Lock()
         self._tokens = {}  # protected by _lock: value -> [user, monotonic end or None]
+        self._watchers = []
 
     def add(self, value, user, seconds=None):
         with self._lock:
@@ -33,6 +34,18 @@ class TokenBook:
         with self._lock:
             user, end = self._tokens.get(value, (None, None))
         return user if end is None or time.monotonic() < end else None
+
+    def watch(self, callback):
+        """callback(value) is called whenever somebody signs in with a good token, in that thread."""
+        self._watchers.append(callback)
+
+    def use(self, value):
+        """user_of() for a sign-in: those who watch hear of it."""
+        user = self.user_of(value)
+        if user is not None:
+            for callback in list(self._watchers):
+                callback(value)
+        return user
 
 
 def parse_xoauth2(text):

@@ -120,8 +120,32 @@ def literal(data):
     return [b"{%d}" % len(data), data, b""]
 
 
+def uid_set(text):
+    """`1,4:6` as a list in its order; ranges without `*`."""
+    found = []
+    for part in text.split(b","):
+        first, _, last = part.partition(b":")
+        first, last = int(first), int(last or first)
+        found += range(first, last + 1) if first <= last else range(first, last - 1, -1)
+    return found
+
+
+def replace_argument(pieces, index, value):
+    """The command with another value, quoted, as its index-th argument."""
+    quoted, count = b'"' + re.sub(rb'(["\\])', rb"\\\1", value) + b'"', 0
+    for place in range(0, len(pieces), 2):
+        for match in _ARGUMENT.finditer(pieces[place]):
+            if count == index:
+                head, tail = pieces[place][:match.start()] + quoted, pieces[place][match.end():]
+                if match[2] is None:
+                    return [*pieces[:place], head + tail, *pieces[place + 1:]]
+                return [*pieces[:place], head + pieces[place + 2], *pieces[place + 3:]]
+            count += 1
+    return pieces
+
+
 def arguments(pieces):
-    """The arguments of a command as [(start bytes as sent, value)], at the top level; lists count as atoms."""
+    """The values of a command's arguments, at the top level; the words of a list count one by one."""
     found = []
     for index in range(0, len(pieces), 2):
         for match in _ARGUMENT.finditer(pieces[index]):

@@ -67,7 +67,8 @@ class Home:
         self.top = pathlib.Path(tempfile.mkdtemp(prefix="ofs-", dir="/tmp"))
         self.mountpoint = self.top / "mnt"
         self.cache = self.top / "cache"
-        self.env = dict(os.environ, HOME=str(self.top), LC_ALL="C.UTF-8")
+        # No session bus: a login must not end up in the keyring of whoever runs the tests.
+        self.env = dict(os.environ, HOME=str(self.top), LC_ALL="C.UTF-8", DBUS_SESSION_BUS_ADDRESS="disabled:")
         for name in ("CONFIG_HOME", "STATE_HOME", "CACHE_HOME", "RUNTIME_DIR"):
             folder = self.top / name.lower()
             folder.mkdir(mode=0o700)
@@ -175,7 +176,8 @@ class Mount:
 
     def sanitized(self):
         """Whether the program is built with a sanitizer, whose memory is not the program's."""
-        return "libasan" in (maps := pathlib.Path(f"/proc/{self.process.pid}/maps").read_text()) or "libtsan" in maps
+        program = pathlib.Path(self.binary).read_bytes()
+        return b"libasan.so" in program or b"libtsan.so" in program
 
     def memory(self):
         """Resident memory of the daemon in bytes."""

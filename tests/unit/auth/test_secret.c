@@ -228,9 +228,13 @@ static void test_runner_cancelled(void **state)
 {
     struct asker runner;
     struct asker waiter;
-    struct auth_secret *s = source("sleep 1; echo token", PLENTY_MS);
+    char script[128]; /* the first run ends by cancellation alone, on a busy machine too */
+    snprintf(script, sizeof script, "test $(wc -l < %s) -gt 1 || sleep 60; echo token", counter);
+    struct auth_secret *s = source(script, PLENTY_MS);
     int cancel = eventfd(0, EFD_CLOEXEC);
     start(&runner, s, cancel);
+    for (int64_t bound = clock_ms() + PLENTY_MS; runs() == 0 && clock_ms() < bound;)
+        usleep(1000); /* or the cancellation may come before the command has counted its run */
     start(&waiter, s, -1);
     assert_int_equal(eventfd_write(cancel, 1), 0);
     pthread_join(runner.thread, NULL);
@@ -240,6 +244,21 @@ static void test_runner_cancelled(void **state)
     assert_string_equal(waiter.secret, "token");
     assert_int_equal(runs(), 2);
     close(cancel);
+    auth_secret_free(&s);
+}
+
+/* Servers count attempts: what one has refused is not sent again by the next connection. */
+static void test_refused_password(void **state)
+{
+    struct auth_secret *s = auth_secret_from_text("hunter2");
+    assert_string_equal(asked(s, NULL).secret, "hunter2");
+    assert_string_equal(asked(s, NULL).secret, "hunter2");
+    for (int i = 0; i < 3; i++) {
+        struct asker a = asked(s, i == 0 ? "hunter2" : NULL);
+        assert_int_equal(a.error, AUTH_ERR_REFUSED);
+        assert_string_equal(a.secret, "");
+        assert_non_null(strstr(a.text, "mount again"));
+    }
     auth_secret_free(&s);
 }
 
@@ -275,6 +294,7 @@ int main(void)
         cmocka_unit_test_setup(test_timeout, forget_runs),
         cmocka_unit_test_setup(test_waiter_cancelled, forget_runs),
         cmocka_unit_test_setup(test_runner_cancelled, forget_runs),
+        cmocka_unit_test(test_refused_password),
         cmocka_unit_test(test_labels),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -20,6 +20,8 @@ static void test_make_printable(void **state)
         {"caf\xc3\xa9",            "caf\xc3\xa9"     },
         {"c1 \xc2\x9b x",          "c1 ?? x"         },
         {"bidi \xe2\x80\xae x",    "bidi ??? x"      },
+        {"mark a\xd8\x9c",         "mark a??"        },
+        {"tag \xf3\xa0\x81\x81",   "tag ????"        },
         {"bad \xff\xfe x",         "bad ?? x"        },
         {"cut \xe2\x82",           "cut ??"          },
         {"overlong \xc0\xaf",      "overlong ??"     },

@@ -228,6 +228,80 @@ static void test_eviction(void **state)
     assert_true(fixture_body_is(f->cache, fixture_find(f, 2).message, 2, 100000, 65536));
 }
 
+static void note_arrived(void *ctx, const struct cache_change *change)
+{
+    *(uint64_t *)ctx = change->ino;
+}
+
+static void test_kept_whole(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t arrived = 0;
+    f->limit = 100000;
+    fixture_reopen(f);
+    f->cache->writer.grace_ms = 0;
+    fixture_add(f, 1, 6);
+    assert_int_equal(cache_keep_all(f->cache, note_arrived, &arrived), CACHE_OK);
+    for (uint32_t uid = 1; uid <= 5; uid++) {
+        struct cache_inode inode = fixture_find(f, uid);
+        assert_int_equal(fixture_body(f->cache, inode.message, uid, 60000, 65536), CACHE_OK);
+        assert_int_equal(arrived, inode.ino);
+    }
+    assert_int_equal(figures_of(f).bodies, 5);
+    assert_int_equal(cache_keep_all(f->cache, NULL, NULL), CACHE_OK);
+    arrived = 0;
+    assert_int_equal(fixture_body(f->cache, fixture_find(f, 6).message, 6, 60000, 65536), CACHE_OK);
+    assert_int_equal(arrived, 0);
+    wait_for_bodies(f, 1);
+}
+
+/* Bodies of INBOX, which is kept: those of Archive go first, however new; then nothing else helps.
+ */
+static void test_kept_mailboxes_go_last(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_mailbox archive = {0};
+    const struct cache_new_message other[] = {
+        {.uid = 1, .size = 10, .stem = "a"},
+        {.uid = 2, .size = 10, .stem = "b"},
+        {.uid = 3, .size = 10, .stem = "c"}
+    };
+    struct cache_inode inode;
+    f->limit = 350000;
+    fixture_reopen(f);
+    f->cache->writer.grace_ms = 0;
+    fixture_add(f, 1, 5);
+    assert_int_equal(cache_mailbox_find(f->cache, "Archive", &archive), CACHE_OK);
+    const struct cache_mailbox_facts facts = {.uidvalidity = 5};
+    assert_int_equal(cache_mailbox_note(f->cache, archive.id, &facts, NULL, NULL), CACHE_OK);
+    assert_int_equal(cache_messages_add(f->cache, archive.id, 5, other, 3, 3, true,
+                                        fixture_file_name, NULL, NULL),
+                     CACHE_OK);
+    assert_int_equal(cache_keep_mailboxes(f->cache, &f->inbox, 1, false), CACHE_OK);
+    for (uint32_t uid = 1; uid <= 3; uid++)
+        assert_int_equal(fixture_body(f->cache, fixture_find(f, uid).message, uid, 100000, 65536),
+                         CACHE_OK);
+    for (uint32_t uid = 1; uid <= 3; uid++) {
+        assert_int_equal(cache_message_find(f->cache, archive.id, uid, &inode), CACHE_OK);
+        assert_int_equal(fixture_body(f->cache, inode.message, uid, 100000, 65536), CACHE_OK);
+    }
+    wait_for_bodies(f, 3);
+    for (uint32_t uid = 1; uid <= 3; uid++)
+        assert_true(fixture_body_is(f->cache, fixture_find(f, uid).message, uid, 100000, 65536));
+    assert_int_equal(fixture_body(f->cache, fixture_find(f, 4).message, 4, 100000, 65536),
+                     CACHE_OK);
+    wait_for_bodies(f, 3); /* of four that are kept */
+    assert_int_equal(cache_keep_mailboxes(f->cache, NULL, 0, true), CACHE_OK);
+    for (uint32_t uid = 1; uid <= 3; uid++) {
+        assert_int_equal(cache_message_find(f->cache, archive.id, uid, &inode), CACHE_OK);
+        assert_int_equal(fixture_body(f->cache, inode.message, uid, 100000, 65536), CACHE_OK);
+    }
+    wait_for_bodies(f, 3);
+    for (uint32_t uid = 1; uid <= 4; uid++)
+        assert_false(fixture_body_is(f->cache, fixture_find(f, uid).message, uid, 100000, 65536));
+    cache_mailbox_free(&archive);
+}
+
 /* Stamps have the grain of an hour: bodies stored "hours ago" and used since outlive the others. */
 static void test_least_recently_used_goes_first(void **state)
 {
@@ -267,6 +341,76 @@ static void test_too_large_body_is_served(void **state)
     assert_int_equal(fixture_body(f->cache, message, 1, 1000000, 65536), CACHE_OK);
     assert_true(fixture_body_is(f->cache, message, 1, 1000000, 65536));
     wait_for_bodies(f, 0);
+}
+
+/* ---- opens that were made before (memo.h) ---- */
+
+static bool remembered(struct fixture *f, uint64_t ino)
+{
+    struct memo_entry entry;
+    return memo_find(&f->cache->memo, ino, &entry);
+}
+
+static void test_open_is_remembered(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_inode inode, again;
+    fixture_add(f, 1, 3);
+    uint64_t ino = fixture_find(f, 2).ino;
+    assert_int_equal(cache_message_pin(f->cache, ino, &inode), CACHE_ERR_ABSENT);
+    assert_int_equal(cache_message_pin(f->cache, f->inbox_ino, &inode), CACHE_ERR_ABSENT);
+    assert_int_equal(cache_message_pin(f->cache, 123456, &inode), CACHE_ERR_ABSENT);
+    assert_int_equal(fixture_body(f->cache, fixture_find(f, 2).message, 2, 5000, 100), CACHE_OK);
+    assert_false(remembered(f, ino));
+    assert_int_equal(cache_message_pin(f->cache, ino, &inode), CACHE_OK);
+    assert_true(remembered(f, ino));
+    assert_int_equal(cache_message_pin(f->cache, ino, &again), CACHE_OK);
+    assert_int_equal(again.parent, inode.parent);
+    assert_int_equal(again.kind, CACHE_MESSAGE);
+    assert_int_equal(again.message, inode.message);
+    assert_int_equal(again.mailbox, f->inbox);
+    assert_int_equal(again.uid, 2);
+    assert_int_equal(again.size, 5000);
+    assert_true(again.size_exact);
+    assert_int_equal(again.mtime, inode.mtime);
+    assert_int_equal(again.ctime, inode.ctime);
+    cache_body_unpin(f->cache, inode.message);
+    cache_body_unpin(f->cache, inode.message);
+    assert_int_equal(cache_message_pin(f->cache, ino, &again), CACHE_OK);
+    assert_true(fixture_body_is(f->cache, again.message, 2, 5000, 700));
+    cache_body_unpin(f->cache, again.message);
+    fixture_add(f, 4, 4); /* any commit at all */
+    assert_false(remembered(f, ino));
+    assert_int_equal(cache_message_pin(f->cache, ino, &again), CACHE_OK);
+    assert_true(remembered(f, ino));
+    cache_body_unpin(f->cache, again.message);
+}
+
+/* What is remembered of a message that goes, or of a body that is evicted, is found out. */
+static void test_remembered_and_gone(void **state)
+{
+    struct fixture *f = *state;
+    struct cache_inode inode;
+    uint32_t uid = 1;
+    f->limit = 100000;
+    fixture_reopen(f);
+    f->cache->writer.grace_ms = 0;
+    fixture_add(f, 1, 3);
+    uint64_t ino = fixture_find(f, 1).ino, other = fixture_find(f, 2).ino;
+    assert_int_equal(fixture_body(f->cache, fixture_find(f, 1).message, 1, 60000, 65536), CACHE_OK);
+    assert_int_equal(cache_message_pin(f->cache, ino, &inode), CACHE_OK);
+    cache_body_unpin(f->cache, inode.message);
+    assert_true(remembered(f, ino));
+    assert_int_equal(fixture_body(f->cache, fixture_find(f, 2).message, 2, 60000, 65536), CACHE_OK);
+    assert_int_equal(cache_message_pin(f->cache, ino, &inode), CACHE_ERR_ABSENT);
+    assert_int_equal(cache_message_pin(f->cache, other, &inode), CACHE_OK);
+    cache_body_unpin(f->cache, inode.message);
+    assert_true(remembered(f, other));
+    uid = 2;
+    assert_int_equal(
+        cache_messages_gone(f->cache, f->inbox, FIXTURE_UIDVALIDITY, &uid, 1, NULL, NULL),
+        CACHE_OK);
+    assert_int_equal(cache_message_pin(f->cache, other, &inode), CACHE_ERR_ABSENT);
 }
 
 static int64_t file_size(struct fixture *f, const char *file)
@@ -313,6 +457,10 @@ int main(void)
         CASE(test_pinned_body_outlives_its_message),
         CASE(test_body_goes_with_its_message),
         CASE(test_eviction),
+        CASE(test_kept_whole),
+        CASE(test_kept_mailboxes_go_last),
+        CASE(test_open_is_remembered),
+        CASE(test_remembered_and_gone),
         CASE(test_least_recently_used_goes_first),
         CASE(test_too_large_body_is_served),
         CASE(test_room_on_disk),

@@ -245,6 +245,40 @@ static void test_flags(void **state)
     cache_message_free(&message);
 }
 
+/* Keeps what is not about UID 2. */
+static size_t not_two(void *ctx, struct cache_new_flags *flags, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (flags[i].uid != 2)
+            flags[kept++] = flags[i];
+    }
+    *(size_t *)ctx += count;
+    return kept;
+}
+
+static void test_flags_that_still_count(void **state)
+{
+    enum { COUNT = 2500 };
+    static struct cache_new_flags flags[COUNT];
+    struct fixture *f = *state;
+    struct heard heard = {0};
+    struct cache_message message;
+    size_t asked = 0;
+    fixture_add(f, 1, COUNT);
+    for (uint32_t i = 0; i < COUNT; i++)
+        flags[i] = (struct cache_new_flags){.uid = i + 1, .flags = "\\Flagged"};
+    assert_int_equal(cache_messages_flags_if(f->cache, f->inbox, FIXTURE_UIDVALIDITY, flags, COUNT,
+                                             not_two, &asked, heard_change, &heard),
+                     CACHE_OK);
+    assert_int_equal(asked, COUNT);
+    assert_int_equal(heard.came, COUNT - 1);
+    struct cache_inode inode = fixture_find(f, 2);
+    assert_int_equal(cache_message_get(f->cache, inode.message, &message), CACHE_OK);
+    assert_string_not_equal(message.flags, "\\Flagged");
+    cache_message_free(&message);
+}
+
 static void test_gone(void **state)
 {
     struct fixture *f = *state;
@@ -377,6 +411,7 @@ int main(void)
         CASE(test_list_is_stable),
         CASE(test_uids),
         CASE(test_flags),
+        CASE(test_flags_that_still_count),
         CASE(test_gone),
         CASE(test_uidvalidity_drops_only_that_mailbox),
         CASE(test_directory_mtime_moves),

@@ -23,7 +23,7 @@ static unsigned check_kind(struct fixture *f, const struct db_kind *kind)
     unsigned explained = 0;
     assert_int_equal(sqlite3_open(fixture_path(f, kind->file), &db), SQLITE_OK);
     for (unsigned n = 0; n < kind->all; n++) {
-        char sql[1024];
+        char sql[2048];
         sqlite3_stmt *statement = NULL;
         assert_non_null(kind->queries[n]);
         snprintf(sql, sizeof sql, "EXPLAIN QUERY PLAN %s", kind->queries[n]);

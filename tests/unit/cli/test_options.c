@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/option_value.h"
 #include "cli/options.h"
@@ -68,8 +69,18 @@ static void test_strings(void **state)
         {"bogus",                                                     false, "unknown option bogus"     },
         {"ro,bogus=1",                                                false, "unknown option bogus"     },
         {"=1",                                                        false, "unknown option "          },
-        {"exec",                                                      false, "unknown option exec"      },
+        {"rw,noexec,nosuid,nodev",                                    true,  ""                         },
+        {"rw,nosuid,nodev,exec",                                      true,  ""                         },
+        {"rw,dev,suid",                                               true,  ""                         },
+        {"noauto,user,_netdev,x-systemd.automount,X-mount.mkdir",     true,  ""                         },
+        {"rw,sync,dirsync,strictatime,lazytime,silent,iversion,mand", true,  ""                         },
+        {"atime,diratime,norelatime,nostrictatime,nolazytime,loud",   true,  ""                         },
+        {"rw,remount,dev,suid",                                       false, "umount, then mount"       },
+        {"setuid=me",                                                 false, "unknown option setuid"    },
+        {"nosymfollow",                                               false, "unknown option nosymfollo"},
         {"rw,ro",                                                     true,  ""                         },
+        {"ro=1",                                                      false, "ro takes no value"        },
+        {"delete=shred",                                              false, "one of trash|expunge"     },
         {"mark_seen,poll=10,commit=journal,delete=expunge,trash=Bin", true,  ""                         },
         {"prefetch=all",                                              true,  ""                         },
         {"prefetch=recent:30",                                        true,  ""                         },
@@ -120,6 +131,10 @@ static void test_defaults(void **state)
     assert_true(options.cache_size == UINT64_C(2) << 30);
     assert_int_equal(options.connections, 4);
     assert_int_equal(options.timeout, 30);
+    assert_false(options.read_only);
+    assert_int_equal(options.delete_mode, 0);
+    assert_int_equal(options.commit, SYNC_COMMIT_SERVER);
+    assert_null(options.trash);
     options_free(&options);
 }
 
@@ -139,6 +154,31 @@ static void test_values(void **state)
     assert_int_equal(options.cafile[0], '/');
     assert_int_equal(options.timeout, 7);
     assert_true(options.cache_size == 3 << 20);
+    options_free(&options);
+}
+
+/* How changes are made, and what is fetched ahead; `rw`, which mount(8) says unasked, takes no `ro`
+ * back. */
+static void test_changes(void **state)
+{
+    char why[CLI_TEXT_MAX];
+    struct mount_options options;
+    options_init(&options);
+    assert_true(options_set_string(&options,
+                                   "ro,rw,delete=expunge,commit=journal,trash=Bin,mark_seen", why));
+    assert_true(options_finish(&options, "me", why));
+    assert_true(options.read_only && options.mark_seen);
+    assert_int_equal(options.delete_mode, 1);
+    assert_int_equal(options.commit, SYNC_COMMIT_JOURNAL);
+    assert_string_equal(options.trash, "Bin");
+    assert_int_equal(options.prefetch.what, SYNC_PREFETCH_NONE);
+    assert_true(options_set_string(&options, "prefetch=all,poll=7", why));
+    assert_int_equal(options.prefetch.what, SYNC_PREFETCH_ALL);
+    assert_true(options_set_string(&options, "prefetch=headers", why));
+    assert_int_equal(options.prefetch.what, SYNC_PREFETCH_HEADERS);
+    assert_true(options_set_string(&options, "prefetch=recent:30", why));
+    assert_int_equal(options.prefetch.what, SYNC_PREFETCH_RECENT);
+    assert_int_equal(options.prefetch.days, 30);
     options_free(&options);
 }
 
@@ -185,12 +225,38 @@ static void test_list(void **state)
     options_free(&options);
 }
 
+/* What login remembers must mean the same file to a mount that starts elsewhere. */
+static void test_settled_values(void **state)
+{
+    static const struct {
+        const char *name, *value, *settled;
+    } rows[] = {
+        {"cafile",   "root.pem",   "/tmp/root.pem"},
+        {"log",      "../a",       "/tmp/../a"    },
+        {"log",      "~/a",        "~/a"          },
+        {"log",      "/a",         "/a"           },
+        {"log",      "",           ""             },
+        {"username", "no/file",    "no/file"      },
+        {"context",  "not/a/file", "not/a/file"   },
+    };
+    char before[4096];
+    assert_non_null(getcwd(before, sizeof before));
+    assert_int_equal(chdir("/tmp"), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *settled = options_settled_value(rows[i].name, rows[i].value);
+        assert_string_equal(settled, rows[i].settled);
+        free(settled);
+    }
+    assert_int_equal(chdir(before), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_sizes),    cmocka_unit_test(test_strings),
-        cmocka_unit_test(test_defaults), cmocka_unit_test(test_values),
-        cmocka_unit_test(test_sign_in),  cmocka_unit_test(test_list),
+        cmocka_unit_test(test_sizes),          cmocka_unit_test(test_strings),
+        cmocka_unit_test(test_defaults),       cmocka_unit_test(test_values),
+        cmocka_unit_test(test_sign_in),        cmocka_unit_test(test_list),
+        cmocka_unit_test(test_settled_values), cmocka_unit_test(test_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

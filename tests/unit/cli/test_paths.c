@@ -2,10 +2,12 @@
 #include "tests/unit/test.h"
 
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "cli/mounts.h"
@@ -66,6 +68,42 @@ static void test_directories(void **state)
     assert_null(paths_runtime_dir());
 }
 
+/* As a user who is not root, HOME being `given` (NULL: none): what paths_repair_home makes of it.
+ */
+static void expect_home(const char *given, const char *wanted)
+{
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        if (geteuid() == 0 && seteuid(65534) != 0)
+            _exit(2);
+        if (given != NULL)
+            setenv("HOME", given, 1);
+        else
+            unsetenv("HOME");
+        const struct passwd *user = getpwuid(geteuid());
+        if (wanted == NULL)
+            wanted = user != NULL ? user->pw_dir : given;
+        int repaired = paths_repair_home();
+        const char *home = getenv("HOME");
+        bool good = wanted == NULL ? home == NULL : home != NULL && strcmp(home, wanted) == 0;
+        _exit(repaired == 0 && good ? 0 : 1);
+    }
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
+static void test_repair_home(void **state)
+{
+    expect_home("/etc", NULL); /* root's, as /root is */
+    expect_home(NULL, NULL);
+    expect_home("/nonexistent/home", "/nonexistent/home");
+    assert_int_equal(setenv("HOME", "/h", 1), 0);
+    assert_int_equal(paths_repair_home(), 0);
+    assert_string_equal(getenv("HOME"), "/h");
+}
+
 static void test_make_dir(void **state)
 {
     char base[] = "/tmp/outlookfs-paths-XXXXXX", path[64];
@@ -101,7 +139,14 @@ static void test_mountinfo(void **state)
         struct mounts_entry entry = {0};
         assert_int_equal(mounts_parse_line(rows[i].line, rows[i].path, &entry), rows[i].found);
         assert_int_equal(entry.ours, rows[i].ours);
+        assert_int_equal(entry.mounted, rows[i].found);
     }
+    /* x-systemd.automount: the place is free, until something is mounted over the autofs. */
+    struct mounts_entry entry = {0};
+    assert_true(mounts_parse_line("1 2 0:3 / /mail rw - autofs systemd-1 rw", "/mail", &entry));
+    assert_false(entry.mounted);
+    assert_true(mounts_parse_line("2 1 0:4 / /mail rw - fuse.outlookfs me rw", "/mail", &entry));
+    assert_true(entry.mounted && entry.ours);
 }
 
 static void test_resolve(void **state)
@@ -142,9 +187,9 @@ static void test_resolve(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_account),  cmocka_unit_test(test_directories),
-        cmocka_unit_test(test_make_dir), cmocka_unit_test(test_mountinfo),
-        cmocka_unit_test(test_resolve),
+        cmocka_unit_test(test_account),     cmocka_unit_test(test_directories),
+        cmocka_unit_test(test_repair_home), cmocka_unit_test(test_make_dir),
+        cmocka_unit_test(test_mountinfo),   cmocka_unit_test(test_resolve),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

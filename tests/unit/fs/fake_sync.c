@@ -3,45 +3,14 @@
  * a listing of a mailbox that is not listed starts that listing, window by window; those who wait
  * for entries are told after each window.
  */
-#include "fake_sync.h"
+#include "fake_internal.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
-
-enum want { WANT_BODY, WANT_LISTING, WANT_ENTRIES };
-enum { UIDVALIDITY = 14, REQUESTS_MAX = 64 };
-
-struct request {
-    bool used;
-    sync_ticket ticket;
-    enum want want;
-    int64_t id; /* message or mailbox */
-    int64_t due;
-    sync_done_fn *done;
-    void *ctx;
-};
-
-struct sync {
-    struct cache *cache;
-    struct sync_listener listener;
-    pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    /* Protected by lock: */
-    struct fake_plan plan;
-    struct fake_counts counts;
-    struct request requests[REQUESTS_MAX];
-    sync_ticket last_ticket;
-    bool stopping;
-    int64_t listing;      /* mailbox being listed, or 0 */
-    uint32_t listing_uid; /* landed */
-    int64_t next_window;  /* clock_ms */
-};
 
 size_t fake_body_size(uint32_t uid)
 {
@@ -68,7 +37,7 @@ void fake_name(char *name, uint32_t uid)
     snprintf(name, CACHE_NAME_MAX + 1, "message-%06u.eml", (unsigned)uid);
 }
 
-static void must(enum cache_error error, const char *what)
+void fake_must(enum cache_error error, const char *what)
 {
     if (error == CACHE_OK)
         return;
@@ -76,15 +45,24 @@ static void must(enum cache_error error, const char *what)
     abort();
 }
 
-static void changed(void *ctx, const struct cache_change *change)
+static void tell_listener(struct sync *sync, const struct cache_change *change,
+                          enum sync_origin origin)
 {
-    struct sync *sync = ctx;
-
     if (sync->listener.changed != NULL)
-        sync->listener.changed(sync->listener.ctx, change);
+        sync->listener.changed(sync->listener.ctx, change, origin);
 }
 
-static void shown_ordinal(const char *shown, unsigned ordinal, char *name)
+void fake_changed(void *ctx, const struct cache_change *change)
+{
+    tell_listener(ctx, change, SYNC_ORIGIN_SERVER);
+}
+
+void fake_changed_here(void *ctx, const struct cache_change *change)
+{
+    tell_listener(ctx, change, SYNC_ORIGIN_HERE);
+}
+
+void fake_shown_ordinal(const char *shown, unsigned ordinal, char *name)
 {
     snprintf(name, CACHE_NAME_MAX + 1, "%.150s~%u", shown, ordinal);
 }
@@ -107,15 +85,15 @@ void fake_tree(struct sync *sync)
         {"Entw&APw-rfe",   NULL,    "Entwürfe", '/', CACHE_ROLE_DRAFTS, true,  false},
     };
 
-    must(cache_tree_replace(sync->cache, entries, sizeof(entries) / sizeof(entries[0]),
-                            shown_ordinal, changed, sync),
-         "tree");
+    fake_must(cache_tree_replace(sync->cache, entries, sizeof(entries) / sizeof(entries[0]),
+                                 fake_shown_ordinal, fake_changed, sync),
+              "tree");
     for (size_t i = 0; i < sizeof(entries) / sizeof(entries[0]); i++) {
         const struct cache_mailbox_facts facts = {.uidvalidity = UIDVALIDITY};
         if (entries[i].selectable)
-            must(cache_mailbox_note(sync->cache, fake_mailbox(sync, entries[i].name), &facts,
-                                    changed, sync),
-                 "note");
+            fake_must(cache_mailbox_note(sync->cache, fake_mailbox(sync, entries[i].name), &facts,
+                                         fake_changed, sync),
+                      "note");
     }
 }
 
@@ -124,7 +102,7 @@ int64_t fake_mailbox(struct sync *sync, const char *name)
     struct cache_mailbox mailbox = {0};
     int64_t id;
 
-    must(cache_mailbox_find(sync->cache, name, &mailbox), name);
+    fake_must(cache_mailbox_find(sync->cache, name, &mailbox), name);
     id = mailbox.id;
     cache_mailbox_free(&mailbox);
     return id;
@@ -145,19 +123,28 @@ void fake_add(struct sync *sync, int64_t mailbox, uint32_t first, uint32_t last,
                                                   .message_id = "<x@example.org>",
                                                   .stem = stem};
         snprintf(stem, sizeof(stem), "message-%06u", (unsigned)uid);
-        must(cache_messages_add(sync->cache, mailbox, UIDVALIDITY, &message, 1, uid,
-                                complete && uid == last, file_name, changed, sync),
-             "add");
+        fake_must(cache_messages_add(sync->cache, mailbox, UIDVALIDITY, &message, 1, uid,
+                                     complete && uid == last, file_name, fake_changed, sync),
+                  "add");
     }
     if (complete && last < first)
-        must(cache_messages_add(sync->cache, mailbox, UIDVALIDITY, NULL, 0, last, true, file_name,
-                                changed, sync),
-             "complete");
+        fake_must(cache_messages_add(sync->cache, mailbox, UIDVALIDITY, NULL, 0, last, true,
+                                     file_name, fake_changed, sync),
+                  "complete");
 }
 
 void fake_gone(struct sync *sync, int64_t mailbox, uint32_t uid)
 {
-    must(cache_messages_gone(sync->cache, mailbox, UIDVALIDITY, &uid, 1, changed, sync), "gone");
+    fake_must(cache_messages_gone(sync->cache, mailbox, UIDVALIDITY, &uid, 1, fake_changed, sync),
+              "gone");
+}
+
+void fake_flags(struct sync *sync, int64_t mailbox, uint32_t uid, const char *flags)
+{
+    const struct cache_new_flags row = {.uid = uid, .flags = flags};
+
+    fake_must(cache_messages_flags(sync->cache, mailbox, UIDVALIDITY, &row, 1, fake_changed, sync),
+              "flags");
 }
 
 void fake_behave(struct sync *sync, const struct fake_plan *plan)
@@ -189,24 +176,28 @@ static void stored_done(void *ctx, enum cache_error error, uint64_t size)
 {
     struct stored *stored = ctx;
 
-    must(error, "body");
+    fake_must(error, "body");
     pthread_mutex_lock(&stored->lock);
     stored->done = true;
     pthread_cond_signal(&stored->wake);
     pthread_mutex_unlock(&stored->lock);
 }
 
-static void store_body(struct sync *sync, int64_t message, uint32_t uid)
+static void store_body(struct sync *sync, int64_t message, int64_t mailbox, uint32_t uid)
 {
     struct stored stored = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false};
     struct cache_incoming *incoming = NULL;
-    size_t size = fake_body_size(uid);
-    char *data = malloc(size);
+    size_t size = 0;
+    char *data = fake_upload_bytes(sync, mailbox, uid, &size);
 
-    for (size_t i = 0; i < size; i++)
-        data[i] = fake_body_byte(uid, i);
-    must(cache_incoming_begin(sync->cache, &incoming), "begin");
-    must(cache_incoming_write(incoming, data, size), "write");
+    if (data == NULL) {
+        size = fake_body_size(uid);
+        data = malloc(size);
+        for (size_t i = 0; i < size; i++)
+            data[i] = fake_body_byte(uid, i);
+    }
+    fake_must(cache_incoming_begin(sync->cache, &incoming), "begin");
+    fake_must(cache_incoming_write(incoming, data, size), "write");
     cache_incoming_commit(&incoming, message, stored_done, &stored);
     pthread_mutex_lock(&stored.lock);
     while (!stored.done)
@@ -225,7 +216,7 @@ static enum sync_error fetch_body(struct sync *sync, int64_t message, const stru
     if (row.uid == plan->failing_uid)
         error = plan->failure;
     else
-        store_body(sync, message, row.uid);
+        store_body(sync, message, row.mailbox, row.uid);
     cache_message_free(&row);
     return error;
 }
@@ -355,6 +346,13 @@ static sync_ticket want(struct sync *sync, enum want want, int64_t id, sync_done
     return ticket;
 }
 
+void sync_body_opened(struct sync *sync, int64_t message)
+{
+    pthread_mutex_lock(&sync->lock);
+    sync->counts.opened++;
+    pthread_mutex_unlock(&sync->lock);
+}
+
 sync_ticket sync_want_body(struct sync *sync, int64_t message, sync_done_fn *done, void *ctx)
 {
     return want(sync, WANT_BODY, message, done, ctx);
@@ -365,7 +363,7 @@ static bool listed(struct sync *sync, int64_t mailbox)
     struct cache_mailbox row = {0};
     bool is;
 
-    must(cache_mailbox_get(sync->cache, mailbox, &row), "mailbox");
+    fake_must(cache_mailbox_get(sync->cache, mailbox, &row), "mailbox");
     is = row.listed || !row.selectable; /* a level without messages asks for the tree */
     cache_mailbox_free(&row);
     return is;
@@ -399,6 +397,8 @@ bool sync_detach(struct sync *sync, sync_ticket ticket)
 {
     bool found = false;
 
+    if (ticket >= FAKE_CHANGE_TICKET)
+        return fake_change_detach(sync, ticket);
     pthread_mutex_lock(&sync->lock);
     for (int i = 0; i < REQUESTS_MAX && !found; i++) {
         struct request *r = &sync->requests[i];
@@ -437,7 +437,7 @@ struct sync *fake_sync_new(const char *cache_dir)
     struct sync *sync = calloc(1, sizeof(*sync));
     char text[400];
 
-    must(cache_open(&sync->cache, cache_dir, "user", "host", UINT64_C(1) << 30, text), "open");
+    fake_must(cache_open(&sync->cache, cache_dir, "user", "host", UINT64_C(1) << 30, text), "open");
     pthread_mutex_init(&sync->lock, NULL);
     pthread_cond_init(&sync->wake, NULL);
     pthread_create(&sync->thread, NULL, fake_main, sync);
@@ -452,6 +452,7 @@ void fake_sync_free(struct sync **sync)
     s->stopping = true;
     pthread_mutex_unlock(&s->lock);
     pthread_join(s->thread, NULL);
+    fake_change_stop(s);
     cache_close(&s->cache);
     pthread_cond_destroy(&s->wake);
     pthread_mutex_destroy(&s->lock);

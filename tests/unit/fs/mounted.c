@@ -17,6 +17,9 @@
 
 enum { GUARD_MS = 60000 };
 
+const char *mounted_raiser;
+bool mounted_whole;
+
 bool mounted_possible(void)
 {
     return access("/dev/fuse", R_OK | W_OK) == 0 &&
@@ -34,8 +37,13 @@ static void *serve(void *arg)
 static void mount_it(struct mounted *m)
 {
     char text[SYNC_TEXT_MAX];
-    const struct fs_settings settings = {
-        .mountpoint = m->mount, .account = "test,account@example.org", .spool_dir = m->cache};
+    const struct fs_settings settings = {.mountpoint = m->mount,
+                                         .account = "test,account@example.org",
+                                         .spool_dir = m->cache,
+                                         .read_only = !m->writable,
+                                         .raiser = mounted_raiser,
+                                         .whole = mounted_whole,
+                                         .mark_seen = m->mark_seen};
 
     m->fs = fs_mount(&settings, m->sync, text);
     if (m->fs == NULL) {
@@ -76,11 +84,12 @@ static void guard_stop(struct mounted *m)
     waitpid(m->guard, NULL, 0);
 }
 
-void mounted_start(struct mounted *m)
+static void start(struct mounted *m, bool writable)
 {
     const char *tmp = getenv("TMPDIR");
 
     memset(m, 0, sizeof(*m));
+    m->writable = writable;
     alarm(110); /* a hang must not outlive the test */
     log_set_level(LOG_LEVEL_ERROR);
     snprintf(m->base, sizeof(m->base), "%.40s/outlookfs-XXXXXX", tmp != NULL ? tmp : "/tmp");
@@ -92,9 +101,21 @@ void mounted_start(struct mounted *m)
     guard_start(m);
     m->sync = fake_sync_new(m->cache);
     fake_tree(m->sync);
+    if (writable)
+        fake_writable(m->sync, m->cache);
     m->inbox = fake_mailbox(m->sync, "INBOX");
     m->big = fake_mailbox(m->sync, "Big");
     mount_it(m);
+}
+
+void mounted_start(struct mounted *m)
+{
+    start(m, false);
+}
+
+void mounted_start_writable(struct mounted *m)
+{
+    start(m, true);
 }
 
 void mounted_leave(struct mounted *m)
@@ -112,18 +133,20 @@ void mounted_again(struct mounted *m)
     mounted_leave(m);
     fake_sync_free(&m->sync);
     m->sync = fake_sync_new(m->cache);
+    if (m->writable)
+        fake_change_start(m->sync, m->cache);
     mount_it(m);
 }
 
 void mounted_stop(struct mounted *m)
 {
-    char command[128];
+    char command[200];
 
     mounted_leave(m);
     guard_stop(m);
     fake_sync_free(&m->sync);
     rmdir(m->mount);
-    snprintf(command, sizeof(command), "rm -rf '%s/cache'", m->base);
+    snprintf(command, sizeof(command), "rm -rf '%s/cache' '%s/cache-state'", m->base, m->base);
     if (system(command) != 0 || rmdir(m->base) != 0)
         fprintf(stderr, "%s is left behind\n", m->base);
 }
@@ -135,6 +158,49 @@ const char *mounted_path(const struct mounted *m, const char *path)
     char *buffer = buffers[next++ % 4];
 
     snprintf(buffer, sizeof(buffers[0]), "%s/%s", m->mount, path);
+    return buffer;
+}
+
+int mounted_run(const struct mounted *m, const char *script)
+{
+    int status;
+    pid_t child = fork();
+
+    if (child == 0) {
+        if (chdir(m->mount) != 0)
+            _exit(126);
+        execl("/bin/bash", "bash", "-c", script, (char *)NULL);
+        _exit(127);
+    }
+    if (child < 0 || waitpid(child, &status, 0) != child)
+        return -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+int mounted_write(const char *path, int flags, const char *text)
+{
+    int fd = open(path, O_WRONLY | flags, 0600), error = 0;
+
+    if (fd < 0)
+        return errno;
+    if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+        error = errno;
+    if (close(fd) != 0 && error == 0)
+        error = errno;
+    return error;
+}
+
+const char *mounted_read(const char *path)
+{
+    static char buffers[4][10000];
+    static unsigned next;
+    char *buffer = buffers[next++ % 4];
+    int fd = open(path, O_RDONLY);
+    ssize_t got = fd >= 0 ? read(fd, buffer, sizeof(buffers[0]) - 1) : 0;
+
+    buffer[got > 0 ? got : 0] = '\0';
+    if (fd >= 0)
+        close(fd);
     return buffer;
 }
 

@@ -9,6 +9,11 @@
 #include "fake_sync.h"
 #include "fs/fs.h"
 
+/* fs_settings.raiser of what is mounted from now on. */
+extern const char *mounted_raiser;
+/* Likewise fs_settings.whole. */
+extern bool mounted_whole;
+
 struct mounted {
     char base[64]; /* temporary directory with mnt/ and cache/ */
     char mount[80], cache[80];
@@ -18,7 +23,7 @@ struct mounted {
     pid_t guard;   /* see guard_start */
     int guard_end; /* closed: the test came to its end */
     int served;    /* what fs_serve returned */
-    bool serving;
+    bool serving, writable, mark_seen;
     int64_t inbox, big;
 };
 
@@ -27,6 +32,8 @@ bool mounted_possible(void);
 
 /* Makes the directories, the fake account with its tree, and mounts. Aborts on failure. */
 void mounted_start(struct mounted *m);
+/* The same without `ro`. */
+void mounted_start_writable(struct mounted *m);
 /* As a second run of the program over the same cache. */
 void mounted_again(struct mounted *m);
 /* fs_exit, join, unmount. The fs is gone, sync stays. */
@@ -35,6 +42,15 @@ void mounted_stop(struct mounted *m);
 
 /* base/mnt/PATH, in one of a few static buffers. */
 const char *mounted_path(const struct mounted *m, const char *path);
+
+/* Runs a line of bash in the mount; its exit status (128 and up: killed). What it prints is shown
+ * when it was to print something: stderr alone. */
+int mounted_run(const struct mounted *m, const char *script);
+
+/* Writes a file whole, through one descriptor: 0, or the errno of the first call that failed. */
+int mounted_write(const char *path, int flags, const char *text);
+/* Reads it; the text in one of a few static buffers, "" for none. */
+const char *mounted_read(const char *path);
 
 /* Checks every byte of an open file through read(2), and its fstat size. True when all is right. */
 bool mounted_reads_right(int fd, uint32_t uid);

@@ -26,7 +26,8 @@ static void stat_of_rows(void **state)
          S_IFREG | 0400,
          513, 2},
     };
-    const struct fs fs = {.uid = 1234, .gid = 99};
+    const struct fs fs = {.uid = 1234, .gid = 99, .read_only = true};
+    const struct fs writable = {.uid = 1234, .gid = 99};
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct stat st;
@@ -40,6 +41,8 @@ static void stat_of_rows(void **state)
         assert_int_equal(st.st_nlink, 1);
         assert_int_equal(st.st_uid, 1234);
         assert_int_equal(st.st_gid, 99);
+        attr_fill(&writable, &cases[i].inode, &st);
+        assert_int_equal(st.st_mode, cases[i].mode | 0200);
     }
 }
 

@@ -157,6 +157,26 @@ static void body_that_came_alone(void **state)
     }
 }
 
+/* Who reads a mailbox in order is known by its opens: by those that need not wait, too. */
+static void every_open_of_a_message_is_told(void **state)
+{
+    int64_t until = clock_ms() + 20000;
+
+    NEED_MOUNT();
+    fake_add(m.sync, m.inbox, 1, 1, true);
+    for (unsigned opens = 0; opens < 3; opens++) {
+        int fd = open(mounted_path(&m, "Inbox/message-000001.eml"), O_RDONLY);
+        assert_true(mounted_reads_right(fd, 1));
+        close(fd);
+        while (fake_counts(m.sync).asked + fake_counts(m.sync).opened <= opens) {
+            assert_true(clock_ms() < until);
+            usleep(1000);
+        }
+    }
+    assert_int_equal(fake_counts(m.sync).asked, 1);
+    assert_int_equal(fake_counts(m.sync).opened, 2);
+}
+
 static void waiting_readdir_is_interrupted(void **state)
 {
     const struct fake_plan slow = {
@@ -440,6 +460,7 @@ int main(void)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, start, stop)
         CASE(waiting_open_is_interrupted),
         CASE(body_that_came_alone),
+        CASE(every_open_of_a_message_is_told),
         CASE(waiting_readdir_is_interrupted),
         CASE(two_openers_share),
         CASE(changes_show),

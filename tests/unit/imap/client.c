@@ -62,6 +62,19 @@ enum imap_error client_open(struct client *client, const char *secret)
                                 &client->failure);
 }
 
+static void note_uids(struct ending *ending, const struct imap_completion *completion)
+{
+    const struct imap_copyuid *copied = completion->copyuid;
+    ending->uids[0] = '\0';
+    if (copied != NULL)
+        snprintf(ending->uids, sizeof ending->uids, "%u %.*s %.*s", copied->uidvalidity,
+                 (int)copied->source.len, copied->source.data, (int)copied->target.len,
+                 copied->target.data);
+    else if (completion->appenduid != NULL)
+        snprintf(ending->uids, sizeof ending->uids, "%u %u", completion->appenduid->uidvalidity,
+                 completion->appenduid->uid);
+}
+
 void client_done(void *ctx, const struct imap_completion *completion)
 {
     struct ending *ending = ctx;
@@ -70,6 +83,9 @@ void client_done(void *ctx, const struct imap_completion *completion)
     ending->error = completion->error;
     ending->backoff_ms = completion->failure->backoff_ms;
     snprintf(ending->text, sizeof ending->text, "%s", completion->failure->text);
+    ending->refusal = completion->refusal;
+    ending->outcome = completion->outcome;
+    note_uids(ending, completion);
 }
 
 void client_begin(struct client *client, struct peer *peer, const char *script)
@@ -88,13 +104,19 @@ void client_end(struct client *client, struct peer *peer)
     peer_finish(peer);
 }
 
+void client_submit_command(struct client *client, struct imap_command *command,
+                           struct ending *ending)
+{
+    *ending = (struct ending){0};
+    assert_int_equal(imap_connection_submit(client->connection, command, client_done, ending),
+                     IMAP_OK);
+}
+
 void client_submit(struct client *client, const char *line, struct ending *ending)
 {
     struct imap_command command;
     imap_command_init(&command, line);
-    *ending = (struct ending){0};
-    assert_int_equal(imap_connection_submit(client->connection, &command, client_done, ending),
-                     IMAP_OK);
+    client_submit_command(client, &command, ending);
 }
 
 enum imap_error client_settle(struct client *client)

@@ -47,11 +47,17 @@ struct ending {
     enum imap_error error;
     int64_t backoff_ms;
     char text[IMAP_FAILURE_TEXT];
+    enum imap_refusal refusal;
+    enum imap_outcome outcome;
+    char uids[128]; /* "55 31 6" of COPYUID, "424 9" of APPENDUID, "" where the server was silent */
 };
 void client_done(void *ending, const struct imap_completion *completion);
 
 /* Submits "verb [args]"; asserts that it was taken. */
 void client_submit(struct client *client, const char *line, struct ending *ending);
+/* Likewise for a command that was built. */
+void client_submit_command(struct client *client, struct imap_command *command,
+                           struct ending *ending);
 
 /* Steps until nothing is in flight or the connection ends. */
 enum imap_error client_settle(struct client *client);

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <netinet/tcp.h>
 #include <openssl/err.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +19,9 @@ enum { PATIENCE_S = 20 };
 
 static ssize_t receive(struct peer *p, char *to, size_t room)
 {
-    return p->ssl != NULL ? SSL_read(p->ssl, to, (int)room) : recv(p->fd, to, room, 0);
+    ssize_t n = p->ssl != NULL ? SSL_read(p->ssl, to, (int)room) : recv(p->fd, to, room, 0);
+    p->received += n > 0 ? n : 0;
+    return n;
 }
 
 static bool transmit(struct peer *p, const char *from, size_t len)
@@ -77,6 +80,36 @@ static bool expect(struct peer *p, const char *wanted)
     if (p->mismatch[0] == '\0')
         snprintf(p->mismatch, sizeof p->mismatch, "wanted \"%.200s\", got \"%.200s\"", wanted,
                  line);
+    return false;
+}
+
+/* Takes `count` bytes, in pieces of at most `piece`, `ms` apart. */
+static bool take_bytes(struct peer *p, size_t count, size_t piece, long ms)
+{
+    while (count > 0) {
+        size_t n = count < piece ? count : piece;
+        if (p->in_len == 0) {
+            ssize_t got = receive(p, p->in, n < sizeof p->in ? n : sizeof p->in);
+            if (got <= 0)
+                return false;
+            p->in_len = (size_t)got;
+        }
+        n = n < p->in_len ? n : p->in_len;
+        p->in_len -= n;
+        memmove(p->in, p->in + n, p->in_len);
+        count -= n;
+        if (ms > 0)
+            pause_ms(ms);
+    }
+    return true;
+}
+
+static bool quiet(struct peer *p, int ms)
+{
+    struct pollfd fd = {.fd = p->fd, .events = POLLIN};
+    if (p->in_len == 0 && poll(&fd, 1, ms) == 0)
+        return true;
+    snprintf(p->mismatch, sizeof p->mismatch, "the client did not keep quiet");
     return false;
 }
 
@@ -156,6 +189,12 @@ static bool obey(struct peer *p, const char *line)
         return expect(p, text);
     case 'D':
         return dribble(p, text);
+    case 'L':
+        return take_bytes(p, strtoul(text, NULL, 10), sizeof p->in, 0);
+    case 'Q':
+        return quiet(p, (int)strtol(text, NULL, 10));
+    case 'W':
+        return take_bytes(p, strtoul(text, NULL, 10), 4096, 50);
     case 'F':
         return flood(p, strtol(text, NULL, 10));
     case 'T':
@@ -207,8 +246,9 @@ static void *run(void *arg)
         SSL_free(p->ssl);
     ERR_clear_error();
     shutdown(p->fd, SHUT_WR);
-    while (recv(p->fd, p->in, sizeof p->in, 0) > 0) /* else unread bytes turn the end into RST */
-        ;
+    ssize_t rest;
+    while ((rest = recv(p->fd, p->in, sizeof p->in, 0)) > 0) /* else they turn the end into RST */
+        p->received += rest;
     close(p->fd);
     return NULL;
 }
@@ -217,15 +257,18 @@ void peer_start(struct peer *p)
 {
     struct sockaddr_in address = {.sin_family = AF_INET};
     socklen_t len = sizeof address;
+    int window = 8192;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     p->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(p->listener, (struct sockaddr *)&address, len), 0);
+    if (p->narrow)
+        setsockopt(p->listener, SOL_SOCKET, SO_RCVBUF, &window, sizeof window);
     assert_int_equal(listen(p->listener, 4), 0);
     assert_int_equal(getsockname(p->listener, (struct sockaddr *)&address, &len), 0);
     p->port = ntohs(address.sin_port);
     p->fd = -1;
     p->ssl = NULL;
-    p->sent = 0;
+    p->sent = p->received = 0;
     p->in_len = 0;
     p->logged_out = false;
     p->mismatch[0] = '\0';

@@ -4,6 +4,9 @@
  * A script is lines; the first letter says what to do:
  *   S text      send the line, with CRLF             R text   send it without CRLF
  *   C text      expect this line; "..." at its end matches anything
+ *   L n         take n bytes, whatever they are: a literal
+ *   W n         the same, 4 kB every 50 ms
+ *   Q ms        the client must say nothing for so long
  *   D ms text   send the line one byte at a time, `ms` apart
  *   F n         send n bytes 'x', as fast as they go
  *   T           start TLS as the server             P ms     pause
@@ -25,12 +28,13 @@ struct peer {
     SSL_CTX *tls;      /* for T; NULL: plain */
     bool implicit_tls; /* T before the first line */
     long cut_after;    /* hang up after that many bytes of script; -1: never */
+    bool narrow;       /* a small window: what the peer does not read stays with the client */
 
     uint16_t port;
     int listener, fd;
     SSL *ssl;
     pthread_t thread;
-    long sent;
+    long sent, received;
     bool logged_out;
     char in[65536]; /* what the client sent and no C line has taken yet */
     size_t in_len;

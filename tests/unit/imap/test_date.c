@@ -79,6 +79,32 @@ static void agrees_with_the_library(void **state)
                            months[tm.tm_mon], tm.tm_year + 1900);
         assert_true(imap_date_parse((struct imap_span){text, (size_t)len}, &seconds));
         assert_int_equal(seconds, when);
+        char printed[IMAP_DATE_TEXT];
+        assert_true(imap_date_print(seconds, printed));
+        assert_string_equal(printed, text);
+    }
+}
+
+static void prints_four_digit_years(void **state)
+{
+    static const struct {
+        int64_t seconds;
+        const char *text; /* NULL: none */
+    } cases[] = {
+        {0,            " 1-Jan-1970 00:00:00 +0000"},
+        {-1,           "31-Dec-1969 23:59:59 +0000"},
+        {951782400,    "29-Feb-2000 00:00:00 +0000"},
+        {253402300799, "31-Dec-9999 23:59:59 +0000"},
+        {-62135596800, " 1-Jan-0001 00:00:00 +0000"},
+        {253402300800, NULL                        },
+        {-62135596801, NULL                        },
+        {INT64_MAX,    NULL                        },
+        {INT64_MIN,    NULL                        },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[IMAP_DATE_TEXT] = "";
+        assert_int_equal(imap_date_print(cases[i].seconds, text), cases[i].text != NULL);
+        assert_string_equal(text, cases[i].text != NULL ? cases[i].text : "");
     }
 }
 
@@ -88,6 +114,7 @@ int main(void)
         cmocka_unit_test(reads_dates),
         cmocka_unit_test(refuses_others),
         cmocka_unit_test(agrees_with_the_library),
+        cmocka_unit_test(prints_four_digit_years),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -111,6 +111,53 @@ static void walks_sets(void **state)
     assert_false(imap_uidset_next((struct imap_span){0}, &at, &first, &last));
 }
 
+static void walks_pairs(void **state)
+{
+    static const struct {
+        const char *source, *target;
+        size_t max;
+        const char *seen; /* "source-target;" for each pair; NULL: refused */
+    } cases[] = {
+        {"31",           "6",            1,    "31-6;"                 },
+        {"31,33:34",     "6:8",          3,    "31-6;33-7;34-8;"       },
+        {"1:3,9",        "5,7:8,2",      4,    "1-5;2-7;3-8;9-2;"      },
+        {"3:1",          "7:9",          3,    "1-7;2-8;3-9;"          },
+        {"",             "",             0,    ""                      },
+        {"",             "",             9,    ""                      },
+        {"4294967295",   "4294967294",   1,    "4294967295-4294967294;"},
+        {"31,33:34",     "6:8",          2,    NULL                    },
+        {"31,33:34",     "6:7",          9,    NULL                    },
+        {"31",           "6:7",          9,    NULL                    },
+        {"31",           "",             9,    NULL                    },
+        {"",             "6",            9,    NULL                    },
+        {"1:4294967295", "1:4294967295", 1000, NULL                    },
+        {"1,1:*",        "1,2",          9,    NULL                    },
+        {"1,",           "1",            9,    NULL                    },
+        {"1,0",          "1,2",          9,    NULL                    },
+        {"1 ",           "1",            9,    NULL                    },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct imap_span source = {cases[i].source, strlen(cases[i].source)};
+        struct imap_span target = {cases[i].target, strlen(cases[i].target)};
+        struct imap_uidpairs pairs;
+        struct buffer seen;
+        uint32_t from, to;
+        buffer_init(&seen, 1000);
+        assert_true(buffer_append_text(&seen, ""));
+        assert_int_equal(imap_uidpairs_init(&pairs, source, target, cases[i].max),
+                         cases[i].seen != NULL);
+        while (imap_uidpairs_next(&pairs, &from, &to))
+            assert_true(buffer_printf(&seen, "%u-%u;", from, to));
+        assert_string_equal(seen.data, cases[i].seen != NULL ? cases[i].seen : "");
+        buffer_free(&seen);
+    }
+    struct imap_uidpairs pairs;
+    struct imap_span all = {"1:4294967295", 12};
+    assert_true(imap_uidpairs_init(&pairs, all, all, SIZE_MAX));
+    assert_int_equal(pairs.left, UINT32_MAX);
+    assert_true(imap_uidpairs_init(&pairs, (struct imap_span){0}, (struct imap_span){0}, 1));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +165,7 @@ int main(void)
         cmocka_unit_test(goes_on_after_text),
         cmocka_unit_test(ceiling_counts_the_open_run),
         cmocka_unit_test(walks_sets),
+        cmocka_unit_test(walks_pairs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,7 @@ void rig_init(struct rig *rig, const uint32_t *uids, size_t count)
 
 enum sync_error rig_start(struct rig *rig)
 {
+    snprintf(rig->state, sizeof rig->state, "%s/state", rig->directory);
     const struct sync_settings settings = {
         .account = "me",
         .host = "127.0.0.1",
@@ -39,6 +40,15 @@ enum sync_error rig_start(struct rig *rig)
         .cache_size = rig->cache_size,
         .connections = rig->connections,
         .timeout_ms = rig->timeout_ms,
+        .poll_ms = rig->poll_ms,
+        .read_only = !rig->writable,
+        .state_dir = rig->writable ? rig->state : NULL,
+        .commit = rig->by_journal ? SYNC_COMMIT_JOURNAL : SYNC_COMMIT_SERVER,
+        .expunge = rig->expunge,
+        .trash = rig->trash,
+        .mark_seen = rig->mark_seen,
+        .opened = rig->opened,
+        .opened_ctx = rig->opened_ctx,
     };
     return sync_start(&rig->sync, &settings, rig->text);
 }
@@ -176,4 +186,12 @@ bool rig_body_right(struct rig *rig, const char *mailbox, uint32_t uid)
 void rig_age(struct rig *rig, const char *mailbox)
 {
     cache_mailbox_checked(sync_cache(rig->sync), rig_mailbox(rig, mailbox), 0);
+}
+
+void told_changed(void *ctx, const struct sync_changed *changed)
+{
+    struct told *told = ctx;
+    told->inode = changed->inode;
+    snprintf(told->reason, sizeof told->reason, "%s", changed->reason);
+    told_tell(told, changed->error);
 }

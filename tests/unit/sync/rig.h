@@ -7,7 +7,7 @@
 
 #include <pthread.h>
 
-#include "sync/sync.h"
+#include "sync/change.h"
 #include "tests/unit/sync/server.h"
 
 enum { RIG_PATIENCE_MS = 20000 };
@@ -20,7 +20,13 @@ struct rig {
     const char *secret; /* NULL: "echo secret" */
     unsigned connections;
     int timeout_ms;
+    int64_t poll_ms; /* 0: no polls, no watch */
     uint64_t cache_size;
+    char state[80];
+    bool writable, by_journal, expunge, mark_seen;
+    const char *trash;
+    void (*opened)(void *ctx, struct sync *sync); /* as of sync_settings */
+    void *opened_ctx;
 };
 
 /* One request: how often it was told, and what. */
@@ -30,6 +36,8 @@ struct told {
     int times;
     enum sync_error error;
     int64_t at;
+    struct cache_inode inode; /* of a change */
+    char reason[JOURNAL_TEXT_MAX];
 };
 
 /* Defaults: two connections, 3 s, messages of `uids`; starts the server. */
@@ -45,7 +53,8 @@ uint64_t rig_count(struct rig *rig, const char *mailbox);
 bool rig_listed(struct rig *rig, const char *mailbox);
 
 void told_init(struct told *told);
-void told_tell(void *told, enum sync_error error); /* a sync_done_fn */
+void told_tell(void *told, enum sync_error error);                 /* a sync_done_fn */
+void told_changed(void *told, const struct sync_changed *changed); /* a sync_changed_fn */
 enum sync_error told_wait(struct told *told);
 
 enum sync_error rig_list(struct rig *rig, const char *mailbox);

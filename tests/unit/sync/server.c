@@ -198,7 +198,55 @@ static bool logout(struct session *s, const char *tag, const char *command)
 
 static bool capability(struct session *s, const char *tag, const char *command)
 {
-    return session_send(s, "* CAPABILITY IMAP4rev1 LITERAL+ NAMESPACE\r\n%s OK done\r\n", tag);
+    const char *words = s->server->capabilities;
+    return session_send(s, "* CAPABILITY %s\r\n%s OK done\r\n",
+                        words != NULL ? words : "IMAP4rev1 LITERAL+ NAMESPACE", tag);
+}
+
+static bool status(struct session *s, const char *tag, const char *command)
+{
+    struct server *server = s->server;
+    char name[64] = "";
+    size_t count = atomic_load(&server->count);
+    sscanf(command, "%*s %63s", name);
+    atomic_fetch_add(&server->statuses, 1);
+    return session_send(s,
+                        "* STATUS %s (MESSAGES %zu UIDNEXT %u UIDVALIDITY %u UNSEEN 0)\r\n"
+                        "%s OK STATUS completed.\r\n",
+                        name, count, count > 0 ? server->uids[count - 1] + 1 : 1,
+                        atomic_load(&server->uidvalidity), tag);
+}
+
+static bool idle(struct session *s, const char *tag, const char *command)
+{
+    bool good = session_send(s, "+ IDLE accepted, awaiting DONE command.\r\n");
+    pthread_mutex_lock(&s->server->lock);
+    snprintf(s->idle_tag, sizeof s->idle_tag, "%s", tag);
+    pthread_mutex_unlock(&s->server->lock);
+    return good;
+}
+
+static bool idle_over(struct session *s)
+{
+    char tag[sizeof s->idle_tag];
+    pthread_mutex_lock(&s->server->lock);
+    memcpy(tag, s->idle_tag, sizeof tag);
+    s->idle_tag[0] = '\0';
+    pthread_mutex_unlock(&s->server->lock);
+    return tag[0] != '\0' && session_send(s, "%s OK IDLE completed.\r\n", tag);
+}
+
+unsigned server_push(struct server *server)
+{
+    unsigned told = 0;
+    pthread_mutex_lock(&server->lock);
+    for (size_t i = 0; i < SESSIONS_MAX; i++) {
+        struct session *s = &server->sessions[i];
+        if (s->used && !s->over && s->idle_tag[0] != '\0')
+            told += session_send(s, "* %zu EXISTS\r\n", atomic_load(&server->count));
+    }
+    pthread_mutex_unlock(&server->lock);
+    return told;
 }
 
 static bool namespace(struct session *s, const char *tag, const char *command)
@@ -218,6 +266,8 @@ static bool answer(struct session *s, const char *tag, const char *command)
         {"LIST",       list      },
         {"LSUB",       list      },
         {"EXAMINE",    examine   },
+        {"STATUS",     status    },
+        {"IDLE",       idle      },
         {"UID FETCH",  fetch     },
         {"LOGOUT",     logout    },
     };
@@ -254,6 +304,24 @@ static bool take_line(struct session *s, char *line)
     }
 }
 
+bool session_read(struct session *s, char *to, size_t len)
+{
+    for (size_t at = 0; at < len;) {
+        if (s->in_len == 0) {
+            ssize_t n = recv(s->fd, s->in, sizeof s->in, 0);
+            if (n <= 0)
+                return false;
+            s->in_len = (size_t)n;
+        }
+        size_t take = s->in_len < len - at ? s->in_len : len - at;
+        memcpy(to + at, s->in, take);
+        s->in_len -= take;
+        memmove(s->in, s->in + take, s->in_len);
+        at += take;
+    }
+    return true;
+}
+
 static void *serve(void *arg)
 {
     struct session *s = arg;
@@ -261,6 +329,10 @@ static void *serve(void *arg)
     bool going = session_send(s, "* OK ready\r\n");
     while (going && take_line(s, line)) {
         char *command = strchr(line, ' ');
+        if (strcasecmp(line, "DONE") == 0) {
+            going = idle_over(s);
+            continue;
+        }
         if (command == NULL)
             break;
         *command++ = '\0';

@@ -26,8 +26,9 @@ struct session {
     bool used, over;
     unsigned number; /* of this server's connections, from 1 */
     bool signed_in;
-    bool mute;        /* a hook's own */
-    char mailbox[64]; /* examined; "": none */
+    bool mute;         /* a hook's own */
+    char mailbox[64];  /* examined; "": none */
+    char idle_tag[16]; /* in IDLE; "": not. Protected by the server's lock */
     char in[SERVER_LINE_MAX];
     size_t in_len;
 };
@@ -48,20 +49,26 @@ struct server {
     atomic_uint uidvalidity;
     size_t body_bytes; /* at least; 0: short ones */
     bool no_uidnext;
-    const char *password; /* NULL: any will do */
+    const char *password;     /* NULL: any will do */
+    const char *capabilities; /* NULL: few */
     _Atomic(server_hook *) hook;
     /* The cut counts bytes of answers to EXAMINE and FETCH, afresh on each connection. */
     atomic_long cut_at; /* -1: no cut */
     atomic_int cut_times;
-    atomic_uint accepted, fetches, examines, lists;
+    atomic_uint accepted, fetches, examines, lists, statuses;
 };
 
 void server_start(struct server *server);
 void server_stop(struct server *server);
 
+/* Tells each session that idles how many messages there are; returns how many were told. */
+unsigned server_push(struct server *server);
+
 /* Sends, false when the connection ended (or was cut just now). */
 bool session_send(struct session *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool session_write(struct session *s, const char *data, size_t len);
+/* Reads what follows the command's line; false when the connection ended. For a hook. */
+bool session_read(struct session *s, char *to, size_t len);
 /* Ends the connection at once. */
 void session_hang_up(struct session *s);
 

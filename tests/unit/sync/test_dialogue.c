@@ -272,6 +272,78 @@ static void test_odd_bodies(void **state)
     }
 }
 
+/* Another client took the message away: OK and nothing, for its bytes and for itself. */
+static bool answer_nothing(struct session *s, const char *tag, const char *command)
+{
+    uint32_t first, last;
+    if (!command_range(command, &first, &last) || first != 10 || last != 10)
+        return false;
+    session_send(s, "%s OK FETCH completed.\r\n", tag);
+    return true;
+}
+
+static void test_body_of_what_went(void **state)
+{
+    struct rig rig;
+    rig_init(&rig, few, 5);
+    assert_int_equal(rig_start(&rig), SYNC_OK);
+    assert_int_equal(rig_list(&rig, "INBOX"), SYNC_OK);
+    atomic_store(&rig.server.hook, answer_nothing);
+    assert_int_equal(rig_fetch(&rig, "INBOX", 10), SYNC_ERR_GONE);
+    rig_end(&rig);
+}
+
+/* The session still counts it, and tells flags of it, until it is asked for news. */
+static atomic_bool asked_for_news;
+
+static bool answer_of_the_past(struct session *s, const char *tag, const char *command)
+{
+    uint32_t first, last;
+    if (strcmp(command, "NOOP") == 0) {
+        atomic_store(&asked_for_news, true);
+        return session_send(
+            s, "* 2 FETCH (UID 10 FLAGS (\\Deleted))\r\n* 2 EXPUNGE\r\n%s OK done\r\n", tag);
+    }
+    if (!command_range(command, &first, &last) || first != 10 || last != 10)
+        return false;
+    if (!command_is_body(command) && !atomic_load(&asked_for_news))
+        session_send(s, "* 2 FETCH (UID 10)\r\n");
+    session_send(s, "%s OK FETCH completed.\r\n", tag);
+    return true;
+}
+
+/* It is there, and comes once the mailbox is opened anew. */
+static bool answer_at_second_sight(struct session *s, const char *tag, const char *command)
+{
+    uint32_t first, last;
+    if (atomic_load(&s->server->examines) > 1 || !command_range(command, &first, &last) ||
+        !command_is_body(command))
+        return false;
+    session_send(s, "%s OK FETCH completed.\r\n", tag);
+    return true;
+}
+
+static void test_body_in_doubt(void **state)
+{
+    struct rig rig;
+    rig_init(&rig, few, 5);
+    rig.connections = 1;
+    assert_int_equal(rig_start(&rig), SYNC_OK);
+    assert_int_equal(rig_list(&rig, "INBOX"), SYNC_OK);
+    assert_int_equal(atomic_load(&rig.server.examines), 1);
+    atomic_store(&rig.server.hook, answer_at_second_sight);
+    assert_int_equal(rig_fetch(&rig, "INBOX", 10), SYNC_OK);
+    assert_true(rig_body_right(&rig, "INBOX", 10));
+    rig_end(&rig);
+    rig_init(&rig, few, 5);
+    assert_int_equal(rig_start(&rig), SYNC_OK);
+    assert_int_equal(rig_list(&rig, "INBOX"), SYNC_OK);
+    atomic_store(&asked_for_news, false);
+    atomic_store(&rig.server.hook, answer_of_the_past);
+    assert_int_equal(rig_fetch(&rig, "INBOX", 10), SYNC_ERR_GONE);
+    rig_end(&rig);
+}
+
 /* Many at once, over few connections and mailboxes: each told once, each right. */
 static void test_crowd(void **state)
 {
@@ -314,6 +386,8 @@ int main(void)
         cmocka_unit_test(test_sparse),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_odd_bodies),
+        cmocka_unit_test(test_body_of_what_went),
+        cmocka_unit_test(test_body_in_doubt),
         cmocka_unit_test(test_crowd),
     };
     message_init();

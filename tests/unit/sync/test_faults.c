@@ -296,14 +296,26 @@ static void test_token_renewed(void **state)
     rig_end(&rig);
 }
 
+/* One that is refused is renewed once, no more; and the same again is not even tried. */
 static void test_token_refused(void **state)
 {
-    struct rig rig;
-    rig_init(&rig, few, 5);
-    rig.server.password = "never";
-    assert_int_equal(rig_start(&rig), SYNC_ERR_AUTH);
-    assert_int_equal(atomic_load(&rig.server.accepted), 2); /* renewed once, no more */
-    rig_end(&rig);
+    static const struct {
+        const char *secret;
+        int connections;
+    } rows[] = {
+        {"echo token-$$", 2},
+        {"echo token",    1}
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct rig rig;
+        rig_init(&rig, few, 5);
+        rig.server.password = "never";
+        rig.secret = rows[i].secret;
+        assert_int_equal(rig_start(&rig), SYNC_ERR_AUTH);
+        assert_int_equal(atomic_load(&rig.server.accepted), rows[i].connections);
+        assert_non_null(strstr(rig.text, "refused the sign-in"));
+        rig_end(&rig);
+    }
 }
 
 /* ---- the end, at any moment ---- */

@@ -1,6 +1,6 @@
 /*
- * sync/jobs.c and warden.c without a server: who takes which job, who is told what, and that each
- * waiter is told exactly once. The sync object here has workers without threads.
+ * sync/jobs.c, dispatch.c and warden.c without a server: who takes which job, who is told what, and
+ * that each waiter is told exactly once. The sync object here has workers without threads.
  */
 #include "tests/unit/test.h"
 

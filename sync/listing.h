@@ -1,0 +1,75 @@
+/*
+ * A mailbox's listing, shared by the files that make one: listing.c (windows of messages),
+ * refresh.c (what went and what changed) and rows.c (messages on their way to the cache).
+ *
+ * All of it belongs to the worker that holds the listing's job and runs in its thread.
+ */
+#ifndef OUTLOOKFS_SYNC_LISTING_H
+#define OUTLOOKFS_SYNC_LISTING_H
+
+#include "sync/internal.h"
+
+/* listing.c: a mailbox's messages, first listing and what is new. */
+void listing_start(struct worker *w, struct job *job);
+void listing_fetch(struct job *job, const struct imap_fetch *fetch);
+/* The refresh (refresh.c) is through, or failed. */
+void listing_end(struct job *job, enum imap_error error);
+/* Messages that came so far, of those that the server says there are: `exists` at most. */
+uint32_t listing_landed(const struct listing *listing);
+
+struct listing {
+    struct job *job;
+    struct worker *worker;
+    uint64_t ino;        /* of the mailbox's directory */
+    bool was_listed;     /* a refresh, not a first listing */
+    bool failed;         /* what is still on its way is let pass */
+    enum sync_error why; /* a failure that imap does not know of */
+    enum imap_error error;
+    uint32_t uidvalidity;
+    uint32_t exists;
+    uint32_t held;         /* messages that the cache had when it began */
+    uint32_t came;         /* messages that came since */
+    uint32_t base;         /* what the cache knew when it began */
+    uint32_t known;        /* every UID up to here has been asked for and answered */
+    uint32_t next;         /* the first UID not yet asked for */
+    uint32_t end;          /* the last UID to ask for; UINT32_MAX: the server did not say */
+    uint32_t width;        /* UIDs a window */
+    uint32_t highest;      /* the highest UID that came */
+    unsigned pending;      /* commands on their way */
+    bool checking;         /* refresh.c is at work */
+    uint64_t modseq;       /* HIGHESTMODSEQ of the mailbox; 0: it has none */
+    uint64_t flags_modseq; /* up to where the cache knew the flags; 0: not known */
+    bool window;           /* some flags are looked at, since their turn has come */
+    bool missing;          /* the server has another count of messages */
+    bool since;            /* what changed since then is asked for (RFC 7162) */
+    bool in_step;          /* the cache has the flags as of `modseq` */
+    int64_t asked;         /* clock_ms of the question about flags under way */
+    bool by_flags;         /* and looks at the flags, not only for what went */
+    uint32_t check_next, check_end;
+    uint64_t last_ino; /* the highest inode number that landed */
+    struct rows *rows;
+    struct flag_rows *flag_rows;
+};
+
+/* refresh.c: what went and whose flags changed, of the messages that are known already. */
+bool refresh_due(struct listing *listing);
+void refresh_start(struct listing *listing);
+void refresh_fetch(struct listing *listing, const struct imap_fetch *fetch);
+/* Messages that the server has named so far. */
+uint64_t refresh_named(const struct listing *listing);
+void flag_rows_free(struct flag_rows **rows);
+
+/* rows.c: messages of a listing on their way to the cache. */
+struct rows;
+struct rows *rows_new(void);
+void rows_free(struct rows **rows);
+size_t rows_count(const struct rows *rows);
+bool rows_add(struct rows *rows, const struct imap_fetch *fetch, bool uid_names);
+/* Stores and forgets what was added. Arguments as of cache_messages_add. */
+enum cache_error rows_store(struct rows *rows, struct sync *sync, int64_t mailbox,
+                            uint32_t uidvalidity, uint32_t through_uid, bool complete,
+                            cache_change_fn *changed, void *ctx);
+/* FLAGS as the cache keeps them: without \Recent. malloc. */
+char *rows_flags(const struct imap_flags *flags);
+
+#endif

@@ -1,0 +1,227 @@
+/*
+ * What a search decides here. A row has the three texts that a listing brings, flags, size and
+ * date: what it says is final for texts, and for the rest wherever the server gives no answer (days
+ * are UTC's then: the server's zone is not kept). Texts of messages are looked at one at a time,
+ * in the order in which they are handed out.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "message/examine.h"
+#include "message/match.h"
+#include "sync/search_internal.h"
+
+enum { ROWS_A_WINDOW = 1000, BODIES_A_WINDOW = 4096, DAY = 86400 };
+
+/* ---- whose bodies are here ---- */
+
+enum sync_error match_bodies(struct sync_search *search)
+{
+    enum cache_error error = CACHE_OK;
+    size_t room = 0, count = 1;
+    int64_t after = 0;
+    while (error == CACHE_OK && count > 0) {
+        if (room - search->body_count < BODIES_A_WINDOW) {
+            room = room * 2 + BODIES_A_WINDOW;
+            int64_t *bodies = realloc(search->bodies, room * sizeof *bodies);
+            if (bodies == NULL)
+                return SYNC_ERR_MEMORY;
+            search->bodies = bodies;
+        }
+        error = cache_body_messages(search->sync->cache, after, search->bodies + search->body_count,
+                                    BODIES_A_WINDOW, &count);
+        search->body_count += count;
+        if (count > 0)
+            after = search->bodies[search->body_count - 1];
+    }
+    return sync_error_of_cache(error);
+}
+
+static int by_id(const void *a, const void *b)
+{
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+    return (x > y) - (x < y);
+}
+
+static bool body_here(const struct sync_search *search, int64_t message)
+{
+    return search->body_count > 0 &&
+           bsearch(&message, search->bodies, search->body_count, sizeof message, by_id) != NULL;
+}
+
+/* ---- rows ---- */
+
+struct rows_visit {
+    struct search_leg *leg;
+    uint32_t number; /* of the leg */
+    enum sync_error error;
+};
+
+static bool has(const char *text, const char *needle)
+{
+    char *folded = message_fold(text, strlen(text));
+    bool found = folded != NULL && message_folded_has(folded, needle);
+    free(folded);
+    return found;
+}
+
+/* Whether the list of flags, "\Seen $Forwarded", has this one. */
+static bool has_flag(const char *flags, const char *flag)
+{
+    size_t len = strlen(flag);
+    for (const char *at = flags; (at = strcasestr(at, flag)) != NULL; at += len) {
+        bool starts = at == flags || at[-1] == ' ';
+        if (starts && (at[len] == '\0' || at[len] == ' '))
+            return true;
+    }
+    return false;
+}
+
+/* The day in UTC, as days since 1970. */
+static int64_t day_of(int64_t seconds)
+{
+    return seconds >= 0 ? seconds / DAY : -((DAY - 1 - seconds) / DAY);
+}
+
+static bool row_meets(const struct cache_row *row, const struct message_query_term *term)
+{
+    switch (term->key) {
+    case MESSAGE_QUERY_FROM:
+        return has(row->from, term->folded);
+    case MESSAGE_QUERY_TO:
+        return has(row->to, term->folded);
+    case MESSAGE_QUERY_SUBJECT:
+        return has(row->subject, term->folded);
+    case MESSAGE_QUERY_SINCE:
+        return day_of(row->internaldate) >= term->number;
+    case MESSAGE_QUERY_BEFORE:
+        return day_of(row->internaldate) < term->number;
+    case MESSAGE_QUERY_ON:
+        return day_of(row->internaldate) == term->number;
+    case MESSAGE_QUERY_LARGER:
+        return row->size > (uint64_t)term->number;
+    case MESSAGE_QUERY_SMALLER:
+        return row->size < (uint64_t)term->number;
+    case MESSAGE_QUERY_UNREAD:
+        return !has_flag(row->flags, "\\Seen");
+    case MESSAGE_QUERY_READ:
+        return has_flag(row->flags, "\\Seen");
+    case MESSAGE_QUERY_FLAGGED:
+        return has_flag(row->flags, "\\Flagged");
+    case MESSAGE_QUERY_ANSWERED:
+        return has_flag(row->flags, "\\Answered");
+    case MESSAGE_QUERY_DRAFT:
+        return has_flag(row->flags, "\\Draft");
+    default:
+        return !term->negated; /* not the row's to say */
+    }
+}
+
+static bool add_match(struct sync_search *search, const struct search_match *match)
+{
+    if (search->match_count == search->match_room) {
+        size_t room = search->match_room * 2 + 256;
+        struct search_match *matches = room <= 2 * SEARCH_MATCHES_MAX
+                                           ? realloc(search->matches, room * sizeof *matches)
+                                           : NULL;
+        if (matches == NULL)
+            return false;
+        search->matches = matches;
+        search->match_room = room;
+    }
+    search->matches[search->match_count++] = *match;
+    return true;
+}
+
+static bool visit_row(void *ctx, const struct cache_row *row)
+{
+    struct rows_visit *visit = ctx;
+    struct search_leg *leg = visit->leg;
+    struct sync_search *search = leg->search;
+    struct search_match match = {.date = row->internaldate,
+                                 .message = row->id,
+                                 .uid = row->uid,
+                                 .leg = visit->number,
+                                 .sure = true};
+    for (size_t i = 0; i < search->query.count; i++) {
+        const struct message_query_term *term = &search->query.terms[i];
+        bool meets = row_meets(row, term) != term->negated;
+        if (!meets && ask_is_row(term))
+            return true;
+        match.sure &= meets || !ask_is_sure(term);
+    }
+    match.here = search->wants_text && body_here(search, row->id);
+    leg->text_away |= search->wants_text && !match.here;
+    leg->candidates++;
+    if (!add_match(search, &match))
+        visit->error = SYNC_ERR_MEMORY;
+    return visit->error == SYNC_OK;
+}
+
+enum sync_error match_rows(struct search_leg *leg)
+{
+    struct sync_search *search = leg->search;
+    struct rows_visit visit = {.leg = leg, .number = (uint32_t)(leg - search->legs)};
+    enum cache_error error = CACHE_OK;
+    uint32_t after = 0, last = 1;
+    while (error == CACHE_OK && visit.error == SYNC_OK && last != 0 && !search_cancelled(search)) {
+        error = cache_message_scan(search->sync->cache, leg->mailbox, after, ROWS_A_WINDOW,
+                                   visit_row, &visit, &last);
+        after = last;
+    }
+    return visit.error != SYNC_OK ? visit.error : sync_error_of_cache(error);
+}
+
+/* ---- answers ---- */
+
+/* Whether the server answered `which`. */
+static bool answered(const struct search_leg *leg, unsigned which)
+{
+    return leg->ask != NULL && leg->error == SYNC_OK && leg->ask->answered[which];
+}
+
+enum search_answer match_by_answer(struct sync_search *search, const struct search_match *match)
+{
+    const struct search_leg *leg = &search->legs[match->leg];
+    bool sure = answered(leg, ASK_SURE) ? ask_has(leg->ask, ASK_SURE, match->uid) : match->sure;
+    if (search->wants_sure && !sure)
+        return SEARCH_NO;
+    if (!search->wants_text)
+        return SEARCH_YES;
+    if (match->here)
+        return SEARCH_OPEN;
+    /* The server has the word: no more than it says can match, where it was asked at all. */
+    if (!answered(leg, ASK_TEXT))
+        return SEARCH_OPEN;
+    if (!ask_has(leg->ask, ASK_TEXT, match->uid))
+        return SEARCH_NO;
+    return search->wants_here ? SEARCH_OPEN : SEARCH_YES;
+}
+
+/* ---- the message itself ---- */
+
+struct body {
+    struct cache *cache;
+    int64_t message;
+};
+
+static ssize_t body_read(void *ctx, uint64_t offset, void *data, size_t len)
+{
+    const struct body *body = ctx;
+    size_t got = 0;
+    enum cache_error error = cache_body_read(body->cache, body->message, offset, data, len, &got);
+    return error == CACHE_OK ? (ssize_t)got : -1;
+}
+
+/* One that was evicted meanwhile is as one that was never here. */
+enum search_answer match_by_text(struct sync_search *search, const struct search_match *match)
+{
+    struct body body = {search->sync->cache, match->message};
+    struct message_source source = {.read = body_read, .ctx = &body};
+    bool met = false;
+    if (!match->here || cache_body_pin(body.cache, body.message, &source.size) != CACHE_OK)
+        return SEARCH_OPEN;
+    enum message_result result = message_examine(&search->query, &source, &met);
+    cache_body_unpin(body.cache, body.message);
+    return result != MESSAGE_OK ? SEARCH_OPEN : met ? SEARCH_YES : SEARCH_NO;
+}

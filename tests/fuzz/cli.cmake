@@ -1,0 +1,1 @@
+outlookfs_fuzz_target(cli_config SOURCES fuzz_cli_config.c ROOMS cli base)
