@@ -34,22 +34,40 @@ static void count_call(void)
         raise(SIGKILL);
 }
 
-/* A file's bytes stand under its inode number; a directory is a list of names and numbers. */
+/*
+ * A file's bytes stand under its inode number; a directory is a list of names and numbers. What was
+ * there before stays until the new copy is whole: another thread's call may be the last one, and a
+ * disk that syncs a file again does not lose what it had.
+ */
+static void shadow_name(char path[RIG_PATH + 64], ino_t ino, const char *suffix)
+{
+    snprintf(path, RIG_PATH + 64, "%s/%llu%s", shadow, (unsigned long long)ino, suffix);
+}
+
+static void shadow_whole(ino_t ino)
+{
+    char begun[RIG_PATH + 64], path[RIG_PATH + 64];
+    shadow_name(begun, ino, ".new");
+    shadow_name(path, ino, "");
+    syscall(SYS_renameat, AT_FDCWD, begun, AT_FDCWD, path);
+}
+
 static void shadow_file(int fd, ino_t ino)
 {
     char path[RIG_PATH + 64], data[65536];
-    snprintf(path, sizeof path, "%s/%llu", shadow, (unsigned long long)ino);
+    shadow_name(path, ino, ".new");
     int to = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     ssize_t n = 0;
     for (off_t at = 0; (n = pread(fd, data, sizeof data, at)) > 0; at += n)
         syscall(SYS_pwrite64, to, data, (size_t)n, at);
     close(to);
+    shadow_whole(ino);
 }
 
 static void shadow_directory(int fd, ino_t ino)
 {
     char path[RIG_PATH + 64], self[64];
-    snprintf(path, sizeof path, "%s/%llu", shadow, (unsigned long long)ino);
+    shadow_name(path, ino, ".new");
     snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
     FILE *list = fopen(path, "w");
     DIR *dir = opendir(self);
@@ -58,6 +76,7 @@ static void shadow_directory(int fd, ino_t ino)
             fprintf(list, "%s %llu\n", e->d_name, (unsigned long long)e->d_ino);
     closedir(dir);
     fclose(list);
+    shadow_whole(ino);
 }
 
 static void shadow_sync(int fd)
