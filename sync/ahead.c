@@ -94,7 +94,7 @@ static void plan_end(struct sync *sync, struct planned *planned, enum cache_erro
     if (reader != NULL) {
         if (all)
             reader->frontier = planned->frontier;
-        else if (taken > 0 && error == CACHE_OK)
+        else if (taken > 0 && error == CACHE_OK && last.parent == reader->frontier.parent)
             reader->frontier = last;
         reader->end = error != CACHE_OK || (all && planned->end);
         reader->planning = false;
@@ -137,7 +137,7 @@ static bool opened(struct sync *sync, int64_t message)
 
 void sync_body_opened(struct sync *sync, int64_t message)
 {
-    if (sync->ahead != NULL && atomic_load(&sync->ahead->active) > 0)
+    if (atomic_load(&sync->ahead->active) > 0)
         (void)opened(sync, message);
 }
 
@@ -162,7 +162,7 @@ static enum cache_error look_back(struct cache *cache, const struct cache_place 
 }
 
 static void recognise(struct sync *sync, int64_t message, const struct cache_place *place,
-                      const struct cache_mailbox *mailbox)
+                      int64_t mailbox, uint32_t uidvalidity)
 {
     struct readers_before before = {0};
     enum cache_order order;
@@ -176,28 +176,19 @@ static void recognise(struct sync *sync, int64_t message, const struct cache_pla
         return;
     }
     struct reader *reader = readers_add(readers, now);
-    reader->mailbox = mailbox->id;
-    reader->uidvalidity = mailbox->uidvalidity;
+    reader->mailbox = mailbox;
+    reader->uidvalidity = uidvalidity;
     reader->order = order;
     reader->frontier = *place;
     atomic_store(&sync->ahead->active, readers->active);
     plan_unlock(sync, reader);
 }
 
-void ahead_missed(struct sync *sync, int64_t message)
+void ahead_missed(struct sync *sync, int64_t message, int64_t mailbox, uint32_t uidvalidity)
 {
-    struct cache_message row = {0};
-    struct cache_mailbox mailbox = {0};
     struct cache_place place;
-    if (sync->ahead == NULL || opened(sync, message))
+    if (opened(sync, message))
         return;
-    enum cache_error error = cache_place_of(sync->cache, message, &place);
-    if (error == CACHE_OK)
-        error = cache_message_get(sync->cache, message, &row);
-    if (error == CACHE_OK)
-        error = cache_mailbox_get(sync->cache, row.mailbox, &mailbox);
-    if (error == CACHE_OK)
-        recognise(sync, message, &place, &mailbox);
-    cache_message_free(&row);
-    cache_mailbox_free(&mailbox);
+    if (cache_place_of(sync->cache, message, &place) == CACHE_OK)
+        recognise(sync, message, &place, mailbox, uidvalidity);
 }

@@ -24,8 +24,9 @@
 struct ahead *ahead_new(void);
 void ahead_free(struct ahead **ahead);
 
-/* FUSE's threads. A body that is not here was asked for. */
-void ahead_missed(struct sync *sync, int64_t message);
+/* FUSE's threads. A body that is not here was asked for, of a message that was in `mailbox`. It may
+ * have been moved since: what is around it now is then passed over (reader_expect). */
+void ahead_missed(struct sync *sync, int64_t message, int64_t mailbox, uint32_t uidvalidity);
 
 /* A worker's thread: takes what the worker may ask for ahead now and sends it. */
 void ahead_start(struct worker *w);

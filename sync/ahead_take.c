@@ -88,7 +88,7 @@ static struct reader *reader_for_locked(const struct worker *w, int64_t now)
 bool ahead_calls_locked(const struct sync *sync)
 {
     int64_t now = clock_ms();
-    for (unsigned i = 0; sync->ahead != NULL && i < READERS_MAX; i++) {
+    for (unsigned i = 0; i < READERS_MAX; i++) {
         if (reads_locked(sync, &sync->ahead->readers.items[i], now))
             return true;
     }
@@ -153,7 +153,7 @@ static void take_set_locked(struct worker *w, struct body_set *set)
 void ahead_start(struct worker *w)
 {
     struct sync *sync = w->sync;
-    if (sync->ahead == NULL || atomic_load(&sync->ahead->active) == 0)
+    if (atomic_load(&sync->ahead->active) == 0)
         return;
     for (;;) {
         struct body_set *set = body_set_new(w);
@@ -173,8 +173,6 @@ void ahead_start(struct worker *w)
 
 void ahead_returned(struct sync *sync, int64_t message)
 {
-    if (sync->ahead == NULL)
-        return;
     pthread_mutex_lock(&sync->lock);
     readers_want_again(&sync->ahead->readers, message);
     pthread_mutex_unlock(&sync->lock);
@@ -189,7 +187,7 @@ void ahead_asked(struct worker *w)
 
 void ahead_answered(struct worker *w)
 {
-    if (w->asked == 0 || w->sync->ahead == NULL)
+    if (w->asked == 0)
         return;
     pthread_mutex_lock(&w->sync->lock);
     rate_answered(&w->sync->ahead->rate, clock_ms() - w->asked);
@@ -199,8 +197,6 @@ void ahead_answered(struct worker *w)
 
 void ahead_moved(struct worker *w, size_t bytes)
 {
-    if (w->sync->ahead == NULL)
-        return;
     pthread_mutex_lock(&w->sync->lock);
     rate_moved(&w->sync->ahead->rate, bytes, clock_ms());
     pthread_mutex_unlock(&w->sync->lock);

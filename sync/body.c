@@ -84,7 +84,8 @@ static bool is_placeholder(struct worker *w, const struct job *job)
 /* Whether what came may be kept as the message of `job`. */
 static bool acceptable(struct worker *w, const struct job *job, const struct imap_fetch *fetch)
 {
-    if (w->incoming == NULL || w->incoming_broken || w->uidvalidity != job->uidvalidity)
+    if (w->incoming == NULL || w->incoming_broken || w->examined != job->mailbox ||
+        w->uidvalidity != job->uidvalidity)
         return false;
     if (fetch->body_partial) /* not what was asked for; nothing says where the message ends */
         return false;

@@ -141,7 +141,7 @@ size_t reader_room(const struct reader *reader)
 
 void reader_expect(struct reader *reader, const struct cache_near *near)
 {
-    if (reader_room(reader) == 0)
+    if (reader_room(reader) == 0 || near->mailbox != reader->mailbox)
         return;
     *entry_at(reader, reader->count++) = (struct reader_entry){
         .message = near->message, .uid = near->uid, .state = ENTRY_WANTED, .size = near->size};

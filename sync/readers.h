@@ -90,6 +90,7 @@ void readers_drop(struct readers *readers, struct reader *reader);
 
 /* How many entries fit in. */
 size_t reader_room(const struct reader *reader);
+/* What is in another mailbox by now is passed over: its UID means nothing in this one. */
 void reader_expect(struct reader *reader, const struct cache_near *near);
 /* The first entry that nobody asked for yet, at `*at` (0 at first) or behind it; NULL: none. *at
  * moves behind it. */

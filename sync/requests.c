@@ -94,7 +94,7 @@ sync_ticket sync_want_body(struct sync *sync, int64_t message, sync_done_fn *don
     struct waiter waiter = {
         .done = done, .ctx = ctx, .bound_ms = sync->timeout_ms, .at_bound = SYNC_ERR_UNREACHABLE};
     sync_ticket ticket = want(sync, &wish, &waiter);
-    ahead_missed(sync, message);
+    ahead_missed(sync, message, wish.mailbox, wish.uidvalidity);
     return ticket;
 }
 

@@ -192,12 +192,34 @@ static void test_budget(void **state)
     assert_int_equal(rate_budget(&rate), RATE_BUDGET_MAX);
 }
 
+/* A message that was moved while it was looked up stands among those of another mailbox. */
+static void test_moved_meanwhile(void **state)
+{
+    struct readers *readers = make();
+    struct reader *reader = readers_add(readers, 10);
+    reader->mailbox = 4;
+    const struct cache_near rows[] = {
+        {.message = 1, .mailbox = 4, .uid = 99,  .size = 500},
+        {.message = 2, .mailbox = 9, .uid = 99,  .size = 500},
+        {.message = 3, .mailbox = 4, .uid = 100, .size = 500},
+    };
+    for (size_t i = 0; i < 3; i++)
+        reader_expect(reader, &rows[i]);
+    size_t at = 0;
+    assert_int_equal(reader->wanted, 1000);
+    assert_int_equal(reader_wanted(reader, &at)->message, 1);
+    assert_int_equal(reader_wanted(reader, &at)->message, 3);
+    assert_null(reader_wanted(reader, &at));
+    free(readers);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_orders),   cmocka_unit_test(test_trail),
-        cmocka_unit_test(test_moves_on), cmocka_unit_test(test_room),
-        cmocka_unit_test(test_places),   cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_orders),          cmocka_unit_test(test_trail),
+        cmocka_unit_test(test_moves_on),        cmocka_unit_test(test_room),
+        cmocka_unit_test(test_places),          cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_moved_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
