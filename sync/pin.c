@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "sync/status.h"
@@ -58,36 +59,36 @@ static enum sync_error find(struct sync *sync, const char *path, struct cache_ma
 
 /* ---- changing the list ---- */
 
-/* The list as it stands, with `name` in it or not, is put on the disk, then into use. */
-static enum sync_error change(struct stock *stock, const char *name, bool in, bool *changed,
-                              char *text)
+/* Reads the list and puts it on the disk with `name` in it or not. */
+static enum sync_error rewrite(const char *directory, const char *name, bool in,
+                               struct pin_names *names, bool *changed, char *text)
 {
-    struct pin_names names;
-    if (stock->directory == NULL || !pin_file_read(stock->directory, &names)) {
-        snprintf(text, SYNC_TEXT_MAX, "the pins cannot be read: %s",
-                 stock->directory != NULL ? strerror(errno) : "this mount has no state directory");
+    if (!pin_file_read(directory, names)) {
+        snprintf(text, SYNC_TEXT_MAX, "the pins cannot be read: %s", strerror(errno));
         return SYNC_ERR_DISK;
     }
-    *changed = pin_names_have(&names, name) != in;
+    *changed = pin_names_have(names, name) != in;
     bool good = true;
-    if (*changed && in)
-        good = pin_names_add(&names, name);
-    else if (*changed)
-        good = pin_names_drop(&names, name);
+    if (*changed)
+        good = in ? pin_names_add(names, name) : pin_names_drop(names, name);
     if (!good)
         snprintf(text, SYNC_TEXT_MAX, "it cannot be pinned: more than %d pins, or no memory",
                  PIN_NAMES_MAX);
-    if (good && *changed && !pin_file_write(stock->directory, &names)) {
+    if (good && *changed && !pin_file_write(directory, names)) {
         snprintf(text, SYNC_TEXT_MAX, "the pins cannot be written: %s", strerror(errno));
         good = false;
     }
-    if (!good) {
-        pin_names_free(&names);
-        return SYNC_ERR_DISK;
-    }
+    if (!good)
+        pin_names_free(names);
+    return good ? SYNC_OK : SYNC_ERR_DISK;
+}
+
+/* Puts the list into use. */
+static void use(struct stock *stock, const struct pin_names *names, bool in)
+{
     pthread_mutex_lock(&stock->lock);
     struct pin_names before = stock->pins;
-    stock->pins = names;
+    stock->pins = *names;
     stock->loosened |= !in;
     stock->repinned = true;
     stock->stirred = true;
@@ -95,7 +96,27 @@ static enum sync_error change(struct stock *stock, const char *name, bool in, bo
     pthread_cond_signal(&stock->wake);
     pthread_mutex_unlock(&stock->lock);
     pin_names_free(&before);
-    return SYNC_OK;
+}
+
+/* One change at a time, from reading the list until it is in use: none undoes another. */
+static enum sync_error change(struct stock *stock, const char *name, bool in, bool *changed,
+                              char *text)
+{
+    struct pin_names names;
+    if (stock->directory == NULL) {
+        snprintf(text, SYNC_TEXT_MAX, "nothing can be pinned: this mount has no state directory");
+        return SYNC_ERR_DISK;
+    }
+    int lock = pin_file_lock(stock->directory);
+    if (lock < 0) {
+        snprintf(text, SYNC_TEXT_MAX, "the pins cannot be locked: %s", strerror(errno));
+        return SYNC_ERR_DISK;
+    }
+    enum sync_error error = rewrite(stock->directory, name, in, &names, changed, text);
+    if (error == SYNC_OK)
+        use(stock, &names, in);
+    close(lock);
+    return error;
 }
 
 /* One that is pinned already is looked through once more. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -72,6 +73,24 @@ static bool parse(char *text, struct pin_names *names)
         }
     }
     return true;
+}
+
+int pin_file_lock(const char *directory)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof path, "%s/%s.lock", directory, file_name);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), failed = 0;
+    if (fd < 0)
+        return -1;
+    do
+        failed = flock(fd, LOCK_EX);
+    while (failed != 0 && errno == EINTR);
+    if (failed == 0)
+        return fd;
+    int error = errno;
+    close(fd);
+    errno = error;
+    return -1;
 }
 
 bool pin_file_read(const char *directory, struct pin_names *names)

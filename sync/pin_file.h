@@ -1,7 +1,8 @@
 /*
  * Which mailboxes are pinned, on disk: a file "pins" in the account's state directory, one name a
  * line, the server's own bytes. No cache knows of it, so none that is deleted takes it along. All
- * mounts of an account share it; it is read anew before it is changed. Blocks for the disk.
+ * mounts of an account share it; it is read anew before it is changed, under a
+ * lock (pin_file_lock). Blocks for the disk.
  */
 #ifndef OUTLOOKFS_SYNC_PIN_FILE_H
 #define OUTLOOKFS_SYNC_PIN_FILE_H
@@ -20,6 +21,9 @@ struct pin_names {
  * file), and the list is empty. */
 bool pin_file_read(const char *directory, struct pin_names *names)
     __attribute__((warn_unused_result));
+/* Waits until nobody else changes the list, in this process or another, and keeps it so until the
+ * descriptor is closed; -1 with errno. */
+int pin_file_lock(const char *directory) __attribute__((warn_unused_result));
 /* Puts the list in the file's place: whole and on the disk, or (false, with errno) not at all. */
 bool pin_file_write(const char *directory, const struct pin_names *names)
     __attribute__((warn_unused_result));

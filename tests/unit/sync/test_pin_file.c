@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@ static int teardown(void **state)
 {
     unlink(path_of(*state, "pins"));
     unlink(path_of(*state, "pins.new"));
+    unlink(path_of(*state, "pins.lock"));
     int result = rmdir(*state);
     free(*state);
     return result;
@@ -114,11 +116,48 @@ static void test_ceiling(void **state)
     pin_names_free(&names);
 }
 
+enum { WRITERS = 4, EACH = 20 };
+
+static const char *shared;
+
+/* Adds names of its own, each in a turn of its own. */
+static void *writer(void *number)
+{
+    for (long i = 0; i < EACH; i++) {
+        struct pin_names names;
+        char name[32];
+        snprintf(name, sizeof name, "%ld-%ld", (long)(intptr_t)number, i);
+        int lock = pin_file_lock(shared);
+        if (lock < 0 || !pin_file_read(shared, &names))
+            return NULL;
+        if (pin_names_add(&names, name) && !pin_file_write(shared, &names))
+            name[0] = '\0'; /* the count tells */
+        pin_names_free(&names);
+        close(lock);
+    }
+    return NULL;
+}
+
+static void test_one_at_a_time(void **state)
+{
+    pthread_t threads[WRITERS];
+    struct pin_names names;
+    shared = *state;
+    for (intptr_t i = 0; i < WRITERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, writer, (void *)i), 0);
+    for (int i = 0; i < WRITERS; i++)
+        pthread_join(threads[i], NULL);
+    assert_true(pin_file_read(*state, &names));
+    assert_int_equal(names.count, WRITERS * EACH);
+    pin_names_free(&names);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_round, setup, teardown),
         cmocka_unit_test_setup_teardown(test_failures, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_one_at_a_time, setup, teardown),
         cmocka_unit_test(test_ceiling),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
