@@ -12,14 +12,6 @@
 #include "sync/body.h"
 #include "sync/regard.h"
 
-static unsigned ready_locked(const struct sync *sync)
-{
-    unsigned ready = 0;
-    for (unsigned i = 0; i < sync->worker_count; i++)
-        ready += sync->workers[i].state == WORKER_READY;
-    return ready;
-}
-
 /* Connections that may be at it: one is left to others. */
 static unsigned ways_of(unsigned ready)
 {
@@ -56,7 +48,7 @@ static bool others_wait_locked(const struct sync *sync)
 static bool may_take_locked(const struct worker *w, int64_t now)
 {
     const struct sync *sync = w->sync;
-    unsigned at_it = 0, ready = ready_locked(sync);
+    unsigned at_it = 0, ready = workers_ready_locked(sync);
     if (w->watching && ready > 1)
         return false;
     if (sync->stopping || w->state != WORKER_READY || w->alone || sync->limiter_until > now)
@@ -141,7 +133,7 @@ static void take_set_locked(struct worker *w, struct body_set *set)
     struct reader *reader = reader_for_locked(w, now);
     if (reader == NULL)
         return;
-    uint64_t share = ahead_budget_locked(w->sync) / ways_of(ready_locked(w->sync));
+    uint64_t share = ahead_budget_locked(w->sync) / ways_of(workers_ready_locked(w->sync));
     size_t at = 0;
     while (set->count < SET_BODIES && w->ahead_bytes < share) {
         struct reader_entry *entry = reader_wanted(reader, &at);

@@ -86,14 +86,6 @@ static int64_t retry_after(unsigned failures)
     return (wait < RETRY_MAX_MS ? wait : RETRY_MAX_MS) + rand() % RETRY_FIRST_MS;
 }
 
-static bool ready_locked(const struct sync *sync)
-{
-    bool ready = false;
-    for (unsigned i = 0; i < sync->worker_count; i++)
-        ready |= sync->workers[i].state == WORKER_READY;
-    return ready;
-}
-
 void worker_set_state(struct worker *w, enum worker_state state)
 {
     pthread_mutex_lock(&w->sync->lock);
@@ -101,7 +93,7 @@ void worker_set_state(struct worker *w, enum worker_state state)
     w->called = false;
     w->mailbox = 0;
     w->writable = false;
-    if (!ready_locked(w->sync) && state == WORKER_OFFLINE)
+    if (workers_ready_locked(w->sync) == 0 && state == WORKER_OFFLINE)
         poll_lost_locked(w->sync);
     pthread_mutex_unlock(&w->sync->lock);
     watch_ended(w);
@@ -115,7 +107,7 @@ static void connected(struct worker *w)
 {
     struct sync *sync = w->sync;
     pthread_mutex_lock(&sync->lock);
-    bool first = !ready_locked(sync); /* of the connections that stand */
+    bool first = workers_ready_locked(sync) == 0; /* of the connections that stand */
     w->state = WORKER_READY;
     w->failures = 0;
     sync->outage.until = 0;
@@ -133,13 +125,10 @@ static void connected(struct worker *w)
 static void not_connected(struct worker *w, const struct imap_failure *failure)
 {
     struct sync *sync = w->sync;
-    bool others = false;
     pthread_mutex_lock(&sync->lock);
     w->state = WORKER_OFFLINE;
     w->failures++;
-    for (unsigned i = 0; i < sync->worker_count; i++)
-        others |=
-            sync->workers[i].state == WORKER_READY || sync->workers[i].state == WORKER_CONNECTING;
+    bool others = workers_any_locked(sync);
     w->next_attempt = clock_ms() + (others ? retry_after(w->failures) : 0);
     sync->away += !others;
     bool stopping = sync->stopping;

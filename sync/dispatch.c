@@ -49,7 +49,15 @@ struct worker *worker_offline_locked(struct sync *sync)
     return next;
 }
 
-static bool any_connection_locked(const struct sync *sync)
+unsigned workers_ready_locked(const struct sync *sync)
+{
+    unsigned ready = 0;
+    for (unsigned i = 0; i < sync->worker_count; i++)
+        ready += sync->workers[i].state == WORKER_READY;
+    return ready;
+}
+
+bool workers_any_locked(const struct sync *sync)
 {
     for (unsigned i = 0; i < sync->worker_count; i++) {
         if (sync->workers[i].state == WORKER_READY || sync->workers[i].state == WORKER_CONNECTING)
@@ -66,7 +74,7 @@ static int rank(const struct worker *worker, const struct job *job, int64_t now)
             worker->mailbox == job->mailbox && (job->kind != JOB_CHANGE || worker->writable);
         return worker->active > 0 ? 2 : open ? 0 : worker->watching ? 3 : 1;
     }
-    if (job->stock && any_connection_locked(worker->sync))
+    if (job->stock && workers_any_locked(worker->sync))
         return INT32_MAX; /* whoever is through with the rest takes it */
     if (worker->state == WORKER_OFFLINE && worker_offline_locked(worker->sync) == worker)
         return worker->next_attempt <= now ? 4 : 6;
@@ -101,7 +109,7 @@ struct waiter *job_dispatch_locked(struct sync *sync, struct job *job, enum sync
             job_free_locked(sync, job);
             return told;
         }
-    } else if (sync->outage.until > now && !any_connection_locked(sync)) {
+    } else if (sync->outage.until > now && !workers_any_locked(sync)) {
         *why = sync->outage.error;
         return give_up_locked(sync, job, *why);
     }

@@ -368,6 +368,9 @@ bool sync_offline(struct sync *sync);
 void tree_wanted_locked(struct sync *sync);
 /* Of the workers without a connection, the one that connects next. NULL: all have one. */
 struct worker *worker_offline_locked(struct sync *sync);
+/* How many connections stand; and whether one does, or is being made. */
+unsigned workers_ready_locked(const struct sync *sync);
+bool workers_any_locked(const struct sync *sync);
 
 /* Sends jobs that wait on their way again: some worker's state has changed. */
 void jobs_redispatch(struct sync *sync);

@@ -77,13 +77,10 @@ struct journal_intent facts_intent(const struct message_facts *facts, enum journ
 
 static bool offline(struct sync *sync)
 {
-    bool ready = false;
     pthread_mutex_lock(&sync->lock);
-    for (unsigned i = 0; i < sync->worker_count; i++)
-        ready |= sync->workers[i].state == WORKER_READY;
-    bool failed = sync->outage.until > clock_ms();
+    bool off = sync->outage.until > clock_ms() && workers_ready_locked(sync) == 0;
     pthread_mutex_unlock(&sync->lock);
-    return failed && !ready;
+    return off;
 }
 
 enum sync_error change_reachable(struct sync *sync, bool server)

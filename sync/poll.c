@@ -49,14 +49,6 @@ struct poll {
 
 /* ---- when ---- */
 
-static bool any_ready_locked(const struct sync *sync)
-{
-    bool ready = false;
-    for (unsigned i = 0; i < sync->worker_count; i++)
-        ready |= sync->workers[i].state == WORKER_READY;
-    return ready;
-}
-
 /* Up to a quarter more or less, so that the machines of a household do not call together. */
 static int64_t jitter(int64_t ms)
 {
@@ -93,7 +85,7 @@ void poll_overdue_locked(struct sync *sync, int64_t now, int64_t *nearest)
     if (sync->poll_ms == 0)
         return;
     if (sync->poll_at <= now) {
-        bool ready = any_ready_locked(sync);
+        bool ready = workers_ready_locked(sync) > 0;
         sync->poll_at = now + (ready ? sync->poll_ms : away_ms(sync));
         int64_t young = sync->poll_ms / 2 < FRESH_MS ? sync->poll_ms / 2 : FRESH_MS;
         bool fresh = sync->tree_checked != 0 && now - sync->tree_checked < young;

@@ -101,13 +101,10 @@ sync_ticket sync_want_body(struct sync *sync, int64_t message, sync_done_fn *don
 /* Whether the last attempt to connect failed and nothing stands since. */
 bool sync_offline(struct sync *sync)
 {
-    bool ready = false;
     pthread_mutex_lock(&sync->lock);
-    for (unsigned i = 0; i < sync->worker_count; i++)
-        ready |= sync->workers[i].state == WORKER_READY;
-    bool failed = sync->outage.until != 0;
+    bool off = sync->outage.until != 0 && workers_ready_locked(sync) == 0;
     pthread_mutex_unlock(&sync->lock);
-    return failed && !ready;
+    return off;
 }
 
 static sync_ticket at_once(sync_done_fn *done, void *ctx, enum sync_error error)
@@ -138,10 +135,8 @@ sync_ticket sync_reach(struct sync *sync, sync_done_fn *done, void *ctx)
     const struct wish wish = {.kind = JOB_TREE, .urgent = true};
     const struct waiter waiter = {
         .done = done, .ctx = ctx, .bound_ms = sync->timeout_ms, .at_bound = SYNC_ERR_UNREACHABLE};
-    bool stands = sync->by_journal;
     pthread_mutex_lock(&sync->lock);
-    for (unsigned i = 0; i < sync->worker_count; i++)
-        stands |= sync->workers[i].state == WORKER_READY;
+    bool stands = sync->by_journal || workers_ready_locked(sync) > 0;
     pthread_mutex_unlock(&sync->lock);
     return stands ? at_once(done, ctx, SYNC_OK) : want(sync, &wish, &waiter);
 }

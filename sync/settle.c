@@ -150,9 +150,7 @@ bool sync_quota(struct sync *sync, int64_t mailbox, uint64_t *used, uint64_t *li
     bool known = sync->quota_limit != 0;
     *used = sync->quota_used;
     *limit = sync->quota_limit;
-    bool stands = false; /* df is no reason to connect */
-    for (unsigned i = 0; i < sync->worker_count; i++)
-        stands |= sync->workers[i].state == WORKER_READY;
+    bool stands = workers_ready_locked(sync) > 0; /* df is no reason to connect */
     bool due = stands && !sync->quota_asking && !sync->stopping &&
                (sync->quota_at == 0 || clock_ms() - sync->quota_at > QUOTA_FRESH_MS);
     sync->quota_asking |= due;

@@ -84,7 +84,6 @@ void watch_leave_locked(struct worker *w)
 
 void watch_overdue_locked(struct sync *sync, int64_t now, int64_t *nearest)
 {
-    bool ready = false;
     if (sync->poll_ms == 0 || sync->watcher != NULL || sync->unwatched == 0)
         return;
     if (now < sync->unwatched + UNWATCHED_MS) {
@@ -93,9 +92,7 @@ void watch_overdue_locked(struct sync *sync, int64_t now, int64_t *nearest)
         return;
     }
     sync->unwatched = 0; /* once */
-    for (unsigned i = 0; i < sync->worker_count; i++)
-        ready |= sync->workers[i].state == WORKER_READY;
-    struct worker *next = ready ? worker_offline_locked(sync) : NULL;
+    struct worker *next = workers_ready_locked(sync) > 0 ? worker_offline_locked(sync) : NULL;
     if (next == NULL)
         return;
     next->for_watch = true;
