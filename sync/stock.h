@@ -11,7 +11,8 @@
  * mailbox next changes); cache_size. For pinned mailboxes others make room, as long as all that is
  * pinned fits.
  *
- * Its lock protects the struct and is held for no other lock and no call that waits.
+ * Its lock protects the struct. It is held while the cache lists its mailboxes, for no other lock
+ * and no call that waits for the server.
  */
 #ifndef OUTLOOKFS_SYNC_STOCK_H
 #define OUTLOOKFS_SYNC_STOCK_H
