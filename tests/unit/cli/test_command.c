@@ -11,51 +11,15 @@
 
 #include "cli/command.h"
 #include "cli/daemon.h"
+#include "tests/unit/cli/child.h"
 #include "tests/unit/cli/fakes.h"
 
-enum { WORDS_MAX = 8 };
-
 static char base[] = "/tmp/outlookfs-command-XXXXXX";
-
-/* Runs the command with words; `err` and `out` (4096 bytes each) get what it writes. */
-static int run(const char *const *words, char *out, char *err)
-{
-    char *argv[WORDS_MAX + 2] = {(char[]){"outlookfs"}};
-    int argc = 1, files[2];
-    for (; words[argc - 1] != NULL; argc++)
-        argv[argc] = strdup(words[argc - 1]);
-    for (int i = 0; i < 2; i++) {
-        char path[64];
-        snprintf(path, sizeof path, "%s/output", base);
-        files[i] = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-        unlink(path);
-    }
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0) {
-        dup2(files[0], STDOUT_FILENO);
-        dup2(files[1], STDERR_FILENO);
-        int code = (int)command_main(argc, argv);
-        fflush(stdout);
-        _exit(code);
-    }
-    int status = -1;
-    waitpid(child, &status, 0);
-    char *const texts[] = {out, err};
-    for (int i = 0; i < 2; i++) {
-        ssize_t n = pread(files[i], texts[i], 4095, 0);
-        texts[i][n > 0 ? n : 0] = '\0';
-        close(files[i]);
-    }
-    while (--argc > 0)
-        free(argv[argc]);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
 
 static void expect(const char *const *words, int code, const char *in_out, const char *in_err)
 {
     char out[4096], err[4096];
-    int got = run(words, out, err);
+    int got = child_run(base, words, out, err);
     if (got != code || strstr(out, in_out) == NULL || strstr(err, in_err) == NULL)
         fail_msg("%s: %d\n%s%s", words[0], got, out, err);
     const char *end = strchr(err, '\n');
@@ -66,7 +30,7 @@ static void expect(const char *const *words, int code, const char *in_out, const
 static void test_usage(void **state)
 {
     static const struct {
-        const char *words[WORDS_MAX];
+        const char *words[8];
         int code;
         const char *out, *err;
     } rows[] = {

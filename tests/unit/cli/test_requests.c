@@ -16,6 +16,7 @@
 
 #include "cli/command.h"
 #include "cli/requests.h"
+#include "tests/unit/cli/child.h"
 #include "tests/unit/cli/fakes.h"
 
 static char base[] = "/tmp/outlookfs-requests-XXXXXX";
@@ -56,41 +57,10 @@ static int stop(void **state)
     return 0;
 }
 
-/* Runs a command with `words` behind its name; texts get what it writes (4096 bytes each). */
-static int run(const char *const *words, char *out, char *err)
-{
-    char *argv[12] = {(char[]){"outlookfs"}};
-    int argc = 1, files[2];
-    for (; words[argc - 1] != NULL; argc++)
-        argv[argc] = strdup(words[argc - 1]);
-    for (int i = 0; i < 2; i++)
-        files[i] = open(base, O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0) {
-        dup2(files[0], STDOUT_FILENO);
-        dup2(files[1], STDERR_FILENO);
-        int code = (int)command_main(argc, argv);
-        fflush(stdout);
-        _exit(code);
-    }
-    int status = -1;
-    waitpid(child, &status, 0);
-    char *const texts[] = {out, err};
-    for (int i = 0; i < 2; i++) {
-        ssize_t n = pread(files[i], texts[i], 4095, 0);
-        texts[i][n > 0 ? n : 0] = '\0';
-        close(files[i]);
-    }
-    while (--argc > 0)
-        free(argv[argc]);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 static void expect(const char *const *words, int code, const char *in_out, const char *in_err)
 {
     char out[4096], err[4096];
-    int got = run(words, out, err);
+    int got = child_run(base, words, out, err);
     if (got != code || strstr(out, in_out) == NULL || strstr(err, in_err) == NULL)
         fail_msg("%s %s: %d\n%s%s", words[0], words[2] != NULL ? words[2] : "", got, out, err);
     const char *end = strchr(err, '\n');
@@ -135,11 +105,13 @@ static void test_search(void **state)
 {
     char out[4096], err[4096], dir[64], expected[128];
     snprintf(dir, sizeof dir, "%s//", base);
-    assert_int_equal(run((const char *[]){"search", dir, "a b", "c", NULL}, out, err), 0);
+    assert_int_equal(child_run(base, (const char *[]){"search", dir, "a b", "c", NULL}, out, err),
+                     0);
     snprintf(expected, sizeof expected, "%s/Inbox/a b c\n%s/Inbox/a b c\n", base, base);
     assert_string_equal(out, expected);
     assert_non_null(strstr(err, "the answer is partial: so so"));
-    assert_int_equal(run((const char *[]){"search", "-0", base, "--", "-x", NULL}, out, err), 0);
+    assert_int_equal(
+        child_run(base, (const char *[]){"search", "-0", base, "--", "-x", NULL}, out, err), 0);
     snprintf(expected, sizeof expected, "%s/Inbox/-x", base);
     assert_string_equal(out, expected);
     assert_string_equal(out + strlen(out) + 1, expected);
@@ -292,12 +264,12 @@ static void test_list(void **state)
              "too big") ","
                         "{\"id\":1000,\"kind\":\"create\",\"state\":\"intent\",\"since\":1}]");
     expect(same, 0, "4     append  refused  ", "");
-    assert_int_equal(run(words, out, err), 0);
+    assert_int_equal(child_run(base, words, out, err), 0);
     assert_non_null(strstr(out, "ID    KIND    STATE    AGE      SIZE    MAILBOX  NAME"));
     assert_non_null(strstr(out, "  2.0 kB  Archive  x?[m.eml  too big\n"));
     assert_non_null(strstr(out, "1000  create  intent   "));
     assert_null(strstr(out, " \n"));
-    assert_int_equal(run(json, out, err), 0);
+    assert_int_equal(child_run(base, json, out, err), 0);
     assert_ptr_equal(strstr(out, "{\"id\":4,"), out);
     assert_non_null(strstr(out, "}\n{\"id\":1000,"));
 }
@@ -365,7 +337,7 @@ static void test_save(void **state)
     FAKE(fake_outbox_error = SYNC_OK);
     FAKE(fake_outbox_text = "");
     FAKE(fake_bytes = "Subject: x\r\n\r\n");
-    assert_int_equal(run(shown, out, err), 0);
+    assert_int_equal(child_run(base, shown, out, err), 0);
     assert_string_equal(out, "Subject: x\r\n\r\n");
     free(bytes);
     free(got);
