@@ -15,9 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "mounted.h"
-
-static struct mounted m;
+#include "one_mount.h"
 
 static int start(void **state)
 {
@@ -25,20 +23,6 @@ static int start(void **state)
         mounted_start(&m);
     return 0;
 }
-
-static int stop(void **state)
-{
-    if (m.sync != NULL)
-        mounted_stop(&m);
-    m.sync = NULL;
-    return 0;
-}
-
-#define NEED_MOUNT()                                                                               \
-    do {                                                                                           \
-        if (m.sync == NULL)                                                                        \
-            skip();                                                                                \
-    } while (0)
 
 /* A call on a thread of its own that a signal may interrupt. */
 struct caller {

@@ -17,9 +17,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include "mounted.h"
-
-static struct mounted m;
+#include "one_mount.h"
 
 static int start(void **state)
 {
@@ -27,20 +25,6 @@ static int start(void **state)
         mounted_start(&m);
     return 0;
 }
-
-static int stop(void **state)
-{
-    if (m.sync != NULL)
-        mounted_stop(&m);
-    m.sync = NULL;
-    return 0;
-}
-
-#define NEED_MOUNT()                                                                               \
-    do {                                                                                           \
-        if (m.sync == NULL)                                                                        \
-            skip();                                                                                \
-    } while (0)
 
 static void tree_and_stat(void **state)
 {

@@ -13,11 +13,9 @@
 
 #include "base/clock.h"
 #include "fs/internal.h"
-#include "mounted.h"
+#include "one_mount.h"
 
 enum { MESSAGES = 8, BOUND_MS = 10000 };
-
-static struct mounted m;
 
 static int start(void **state)
 {
@@ -26,20 +24,6 @@ static int start(void **state)
         mounted_start(&m);
     return 0;
 }
-
-static int stop(void **state)
-{
-    if (m.sync != NULL)
-        mounted_stop(&m);
-    m.sync = NULL;
-    return 0;
-}
-
-#define NEED_MOUNT()                                                                               \
-    do {                                                                                           \
-        if (m.sync == NULL)                                                                        \
-            skip();                                                                                \
-    } while (0)
 
 static const char *file(uint32_t uid)
 {

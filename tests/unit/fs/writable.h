@@ -13,12 +13,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "mounted.h"
+#include "one_mount.h"
 
 #define MESSAGE "Subject: one\n\nfirst line\n"
 #define SERVED  "Subject: one\r\n\r\nfirst line\r\n"
-
-static struct mounted m;
 
 static int start(void **state)
 {
@@ -26,20 +24,6 @@ static int start(void **state)
         mounted_start_writable(&m);
     return 0;
 }
-
-static int stop(void **state)
-{
-    if (m.sync != NULL)
-        mounted_stop(&m);
-    m.sync = NULL;
-    return 0;
-}
-
-#define NEED_MOUNT()                                                                               \
-    do {                                                                                           \
-        if (m.sync == NULL)                                                                        \
-            skip();                                                                                \
-    } while (0)
 
 static inline const char *at(const char *path)
 {
