@@ -13,6 +13,8 @@ import re
 import sys
 import tempfile
 
+import lint
+
 FOUR = {"imap", "auth", "cache", "message"}
 BELOW = {"base": set(), **{room: {"base"} for room in FOUR}}
 BELOW["sync"] = FOUR | {"base"}
@@ -68,15 +70,5 @@ def self_test():
                     sys.exit(f"includes.py: {room}/x.c with {line}: {expected} fault(s) expected")
 
 
-def main():
-    if sys.argv[1:] == ["--self-test"]:
-        self_test()
-        return
-    root = pathlib.Path(sys.argv[1]) if sys.argv[1:] else pathlib.Path(__file__).resolve().parents[2]
-    found = list(faults(root))
-    if found:
-        sys.exit("\n".join(found))
-
-
 if __name__ == "__main__":
-    main()
+    lint.main(faults, self_test)
