@@ -75,24 +75,33 @@ static sync_ticket publish(struct request *r, sync_done_fn *done, void *ctx)
     return staged_publish(staged, &target, done, ctx, NULL);
 }
 
-sync_ticket flush_ask(struct wait *wait, sync_done_fn *done, void *ctx)
+/* Takes the turn at the staged file. False: somebody else has it, and the ask is repeated
+ * (`*ticket`); or nothing is due, which `done` was told. */
+static bool take_turn(struct request *r, sync_done_fn *done, void *ctx, sync_ticket *ticket)
 {
-    struct request *r = (struct request *)wait;
-    sync_ticket ticket = 0;
     bool due;
 
+    *ticket = 0;
     r->again = true;
-    if (!staged_begin(r->staged, done, ctx, &ticket))
-        return ticket;
+    if (!staged_begin(r->staged, done, ctx, ticket))
+        return false;
     r->again = false;
     pthread_mutex_lock(&r->staged->io);
     due = staged_due(r->staged);
     pthread_mutex_unlock(&r->staged->io);
     if (due)
-        return publish(r, done, ctx);
+        return true;
     staged_end(r->staged);
     done(ctx, SYNC_OK);
-    return 0;
+    return false;
+}
+
+sync_ticket flush_ask(struct wait *wait, sync_done_fn *done, void *ctx)
+{
+    struct request *r = (struct request *)wait;
+    sync_ticket ticket;
+
+    return take_turn(r, done, ctx, &ticket) ? publish(r, done, ctx) : ticket;
 }
 
 static void again_resume(struct wait *wait, enum sync_error error)
@@ -156,23 +165,12 @@ void fs_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 static sync_ticket fsync_ask(struct wait *wait, sync_done_fn *done, void *ctx)
 {
     struct request *r = (struct request *)wait;
-    sync_ticket ticket = 0;
-    bool due;
+    sync_ticket ticket;
 
-    r->again = true;
-    if (!staged_begin(r->staged, done, ctx, &ticket))
+    if (!take_turn(r, done, ctx, &ticket))
         return ticket;
-    r->again = false;
-    pthread_mutex_lock(&r->staged->io);
-    due = staged_due(r->staged);
-    pthread_mutex_unlock(&r->staged->io);
-    if (due) {
-        staged_hold(r->staged);
-        return staged_keep(r->staged, NULL, done, ctx);
-    }
-    staged_end(r->staged);
-    done(ctx, SYNC_OK);
-    return 0;
+    staged_hold(r->staged);
+    return staged_keep(r->staged, NULL, done, ctx);
 }
 
 /* Scratch has no place where it would be missed. */
