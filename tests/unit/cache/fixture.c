@@ -101,6 +101,25 @@ int fixture_teardown(void **state)
     return 0;
 }
 
+struct cache_inode fixture_directory(struct fixture *f, const char *name)
+{
+    struct cache_mailbox row;
+    struct cache_inode inode;
+    assert_int_equal(cache_mailbox_find(f->cache, name, &row), CACHE_OK);
+    assert_int_equal(cache_inode_get(f->cache, row.ino, &inode), CACHE_OK);
+    cache_mailbox_free(&row);
+    return inode;
+}
+
+void fixture_expect_at(struct fixture *f, uint64_t parent, const char *name, uint64_t ino)
+{
+    struct cache_inode inode;
+    enum cache_error error = cache_inode_lookup(f->cache, parent, name, &inode);
+    assert_int_equal(error, ino != 0 ? CACHE_OK : CACHE_ERR_ABSENT);
+    if (ino != 0)
+        assert_int_equal(inode.ino, ino);
+}
+
 const char *fixture_path(struct fixture *f, const char *file)
 {
     static char path[FIXTURE_PATH + 256];

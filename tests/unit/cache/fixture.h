@@ -35,6 +35,10 @@ void fixture_tree(struct fixture *f);
 void fixture_add(struct fixture *f, uint32_t first, uint32_t last);
 /* The message id and inode of a UID in INBOX. */
 struct cache_inode fixture_find(struct fixture *f, uint32_t uid);
+/* The inode of the mailbox that the server calls `name`. */
+struct cache_inode fixture_directory(struct fixture *f, const char *name);
+/* Asserts that `name` in `parent` is inode `ino`; 0: that nothing is there. */
+void fixture_expect_at(struct fixture *f, uint64_t parent, const char *name, uint64_t ino);
 /* Path of a file in the directory (static buffer). */
 const char *fixture_path(struct fixture *f, const char *file);
 /* How many files in the directory have `part` in their name. */

@@ -6,15 +6,6 @@
 #include "cache/outcomes.h"
 #include "cache/schema.h"
 
-static void expect_at(struct fixture *f, uint64_t parent, const char *name, uint64_t ino)
-{
-    struct cache_inode inode;
-    enum cache_error error = cache_inode_lookup(f->cache, parent, name, &inode);
-    assert_int_equal(error, ino != 0 ? CACHE_OK : CACHE_ERR_ABSENT);
-    if (ino != 0)
-        assert_int_equal(inode.ino, ino);
-}
-
 static void test_digests(void **state)
 {
     struct fixture *f = *state;
@@ -103,15 +94,15 @@ static void test_upgrade_from_version_1(void **state)
     assert_int_equal(count, 2);
     assert_int_equal(inodes[1].ino, 4);
     assert_false(inodes[1].hidden || inodes[1].pending || inodes[1].alias);
-    expect_at(f, 2, "stem-1.eml", 3);
+    fixture_expect_at(f, 2, "stem-1.eml", 3);
     /* All that is new works on it. */
     assert_int_equal(cache_inode_rename(f->cache, 3, 2, "stem-2.eml", true, NULL, NULL), CACHE_OK);
     assert_true(fixture_find(f, 2).hidden);
     fixture_add(f, 1, 3);
     assert_int_equal(fixture_body(f->cache, 2, 2, 100, 100), CACHE_OK);
     fixture_reopen(f);
-    expect_at(f, 2, "stem-2.eml", 3);
-    expect_at(f, 2, "stem-2~2.eml", 4);
+    fixture_expect_at(f, 2, "stem-2.eml", 3);
+    fixture_expect_at(f, 2, "stem-2~2.eml", 4);
 }
 
 int main(void)

@@ -3,25 +3,6 @@
 
 #include "cache/outcomes.h"
 
-static struct cache_inode directory(struct fixture *f, const char *name)
-{
-    struct cache_mailbox row;
-    struct cache_inode inode;
-    assert_int_equal(cache_mailbox_find(f->cache, name, &row), CACHE_OK);
-    assert_int_equal(cache_inode_get(f->cache, row.ino, &inode), CACHE_OK);
-    cache_mailbox_free(&row);
-    return inode;
-}
-
-static void expect_at(struct fixture *f, uint64_t parent, const char *name, uint64_t ino)
-{
-    struct cache_inode inode;
-    enum cache_error error = cache_inode_lookup(f->cache, parent, name, &inode);
-    assert_int_equal(error, ino != 0 ? CACHE_OK : CACHE_ERR_ABSENT);
-    if (ino != 0)
-        assert_int_equal(inode.ino, ino);
-}
-
 static void test_mailbox_created_and_removed(void **state)
 {
     struct fixture *f = *state;
@@ -34,7 +15,7 @@ static void test_mailbox_created_and_removed(void **state)
                                      .delimiter = '/',
                                      .selectable = true,
                                      .subscribed = true};
-    uint64_t archive = directory(f, "Archive").ino;
+    uint64_t archive = fixture_directory(f, "Archive").ino;
     assert_int_equal(
         cache_mailbox_created(f->cache, &entry, fixture_shown_ordinal, &id, heard_change, &heard),
         CACHE_OK);
@@ -44,7 +25,7 @@ static void test_mailbox_created_and_removed(void **state)
                      CACHE_OK);
     assert_int_equal(again, id);
     assert_int_equal(heard.came, 1);
-    expect_at(f, archive, "New", directory(f, "Archive/New").ino);
+    fixture_expect_at(f, archive, "New", fixture_directory(f, "Archive/New").ino);
     assert_int_equal(cache_mailbox_subscribed(f->cache, id, false), CACHE_OK);
     assert_int_equal(cache_mailbox_get(f->cache, id, &row), CACHE_OK);
     assert_false(row.subscribed);
@@ -60,13 +41,13 @@ static void test_mailbox_created_and_removed(void **state)
         assert_int_equal(cache_mailbox_removed(f->cache, "Archive/New", heard_change, &heard),
                          CACHE_OK);
     assert_int_equal(heard.gone, 1);
-    expect_at(f, archive, "New", 0);
+    fixture_expect_at(f, archive, "New", 0);
     /* One with children stays as a level (RFC 3501 6.3.4), without its messages. */
     assert_int_equal(cache_mailbox_removed(f->cache, "Archive", heard_change, &heard), CACHE_OK);
     assert_int_equal(cache_mailbox_find(f->cache, "Archive", &row), CACHE_OK);
     assert_false(row.selectable);
     cache_mailbox_free(&row);
-    expect_at(f, archive, "2024", directory(f, "Archive/2024").ino);
+    fixture_expect_at(f, archive, "2024", fixture_directory(f, "Archive/2024").ino);
 }
 
 static void test_removed_with_messages(void **state)
@@ -86,7 +67,8 @@ static void test_mailbox_renamed(void **state)
     struct fixture *f = *state;
     struct heard heard = {0};
     struct cache_mailbox row;
-    uint64_t archive = directory(f, "Archive").ino, below = directory(f, "Archive/2024").ino;
+    uint64_t archive = fixture_directory(f, "Archive").ino,
+             below = fixture_directory(f, "Archive/2024").ino;
     const struct cache_tree_entry lookalike = {
         .name = "Archived", .shown = "Archived", .delimiter = '/', .selectable = true};
     assert_int_equal(
@@ -99,11 +81,11 @@ static void test_mailbox_renamed(void **state)
                          CACHE_OK);
     assert_int_equal(heard.gone, 1);
     assert_int_equal(heard.came, 1);
-    assert_int_equal(directory(f, "INBOX/Old").ino, archive);
-    assert_int_equal(directory(f, "INBOX/Old").parent, f->inbox_ino);
-    assert_int_equal(directory(f, "INBOX/Old/2024").ino, below);
-    assert_int_equal(directory(f, "INBOX/Old/2024").parent, archive);
-    assert_string_equal(directory(f, "Archived").name, "Archived");
+    assert_int_equal(fixture_directory(f, "INBOX/Old").ino, archive);
+    assert_int_equal(fixture_directory(f, "INBOX/Old").parent, f->inbox_ino);
+    assert_int_equal(fixture_directory(f, "INBOX/Old/2024").ino, below);
+    assert_int_equal(fixture_directory(f, "INBOX/Old/2024").parent, archive);
+    assert_string_equal(fixture_directory(f, "Archived").name, "Archived");
     assert_int_equal(cache_mailbox_find(f->cache, "Archive", &row), CACHE_ERR_ABSENT);
     uint64_t directories = 0, messages = 0;
     assert_int_equal(cache_inode_count(f->cache, f->inbox_ino, &directories, &messages), CACHE_OK);
@@ -116,15 +98,16 @@ static void test_mailbox_renamed(void **state)
     assert_int_equal(cache_mailbox_renamed(f->cache, "INBOX/Old", "Old", NULL, "Archived",
                                            fixture_shown_ordinal, NULL, NULL),
                      CACHE_OK);
-    assert_string_equal(directory(f, "Old").name, "Archived~2");
-    assert_int_equal(directory(f, "Old/2024").ino, below);
+    assert_string_equal(fixture_directory(f, "Old").name, "Archived~2");
+    assert_int_equal(fixture_directory(f, "Old/2024").ino, below);
 }
 
 /* A LIST that ran in between knows the new names already: they make way for those that moved. */
 static void test_list_was_faster_than_rename(void **state)
 {
     struct fixture *f = *state;
-    uint64_t archive = directory(f, "Archive").ino, below = directory(f, "Archive/2024").ino;
+    uint64_t archive = fixture_directory(f, "Archive").ino,
+             below = fixture_directory(f, "Archive/2024").ino;
     static const struct cache_tree_entry listed[] = {
         {.name = "New",   .shown = "New", .delimiter = '/', .selectable = true},
         { .name = "New/2024",
@@ -140,9 +123,9 @@ static void test_list_was_faster_than_rename(void **state)
     assert_int_equal(cache_mailbox_renamed(f->cache, "Archive", "New", NULL, "New",
                                            fixture_shown_ordinal, NULL, NULL),
                      CACHE_OK);
-    assert_int_equal(directory(f, "New").ino, archive);
-    assert_int_equal(directory(f, "New/2024").ino, below);
-    assert_string_equal(directory(f, "New").name, "New");
+    assert_int_equal(fixture_directory(f, "New").ino, archive);
+    assert_int_equal(fixture_directory(f, "New/2024").ino, below);
+    assert_string_equal(fixture_directory(f, "New").name, "New");
     uint64_t directories = 0, messages = 0;
     assert_int_equal(cache_inode_count(f->cache, CACHE_ROOT_INO, &directories, &messages),
                      CACHE_OK);

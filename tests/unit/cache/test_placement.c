@@ -3,16 +3,6 @@
 
 #include "cache/outcomes.h"
 
-static struct cache_inode directory(struct fixture *f, const char *name)
-{
-    struct cache_mailbox row;
-    struct cache_inode inode;
-    assert_int_equal(cache_mailbox_find(f->cache, name, &row), CACHE_OK);
-    assert_int_equal(cache_inode_get(f->cache, row.ino, &inode), CACHE_OK);
-    cache_mailbox_free(&row);
-    return inode;
-}
-
 static uint64_t count_in(struct fixture *f, uint64_t ino)
 {
     uint64_t directories = 0, messages = 0;
@@ -25,15 +15,6 @@ static enum cache_error rename_to(struct fixture *f, uint64_t ino, uint64_t pare
 {
     *heard = (struct heard){0};
     return cache_inode_rename(f->cache, ino, parent, name, replace, heard_change, heard);
-}
-
-static void expect_at(struct fixture *f, uint64_t parent, const char *name, uint64_t ino)
-{
-    struct cache_inode inode;
-    enum cache_error error = cache_inode_lookup(f->cache, parent, name, &inode);
-    assert_int_equal(error, ino != 0 ? CACHE_OK : CACHE_ERR_ABSENT);
-    if (ino != 0)
-        assert_int_equal(inode.ino, ino);
 }
 
 static void test_alias(void **state)
@@ -49,19 +30,19 @@ static void test_alias(void **state)
     assert_string_equal(heard.last_came, "mine");
     assert_int_equal(rename_to(f, ino, f->inbox_ino, "mine", false, &heard), CACHE_OK);
     assert_int_equal(heard.gone + heard.came, 0); /* it is so already */
-    expect_at(f, f->inbox_ino, "stem-1.eml", 0);
+    fixture_expect_at(f, f->inbox_ino, "stem-1.eml", 0);
     fixture_reopen(f);
     fixture_add(f, 1, 3); /* a later listing of the same UIDs */
-    expect_at(f, f->inbox_ino, "mine", ino);
+    fixture_expect_at(f, f->inbox_ino, "mine", ino);
     assert_true(fixture_find(f, 1).alias);
     assert_int_equal(rename_to(f, ino, f->inbox_ino, "stem-2.eml", false, &heard),
                      CACHE_ERR_EXISTS);
-    expect_at(f, f->inbox_ino, "mine", ino);
+    fixture_expect_at(f, f->inbox_ino, "mine", ino);
     assert_int_equal(rename_to(f, ino, f->inbox_ino, "stem-2.eml", true, &heard), CACHE_OK);
     assert_int_equal(heard.gone, 2);
     assert_int_equal(count_in(f, f->inbox_ino), 2);
     assert_true(fixture_find(f, 2).hidden);
-    uint64_t archive = directory(f, "Archive").ino;
+    uint64_t archive = fixture_directory(f, "Archive").ino;
     assert_int_equal(rename_to(f, ino, archive, "2024", true, &heard), CACHE_ERR_EXISTS);
     assert_int_equal(rename_to(f, archive, CACHE_ROOT_INO, "x", false, &heard), CACHE_ERR_STATE);
     assert_int_equal(rename_to(f, ino, ino, "x", false, &heard), CACHE_ERR_STATE);
@@ -76,13 +57,13 @@ static void test_pending_move(void **state)
     struct fixture *f = *state;
     struct heard heard;
     const uint32_t uid = 2;
-    uint64_t archive = directory(f, "Archive").ino;
+    uint64_t archive = fixture_directory(f, "Archive").ino;
     fixture_add(f, 1, 3);
     uint64_t ino = fixture_find(f, 2).ino;
     assert_int_equal(rename_to(f, ino, archive, "there.eml", false, &heard), CACHE_OK);
     assert_int_equal(count_in(f, f->inbox_ino), 2);
     assert_int_equal(count_in(f, archive), 1);
-    expect_at(f, archive, "there.eml", ino);
+    fixture_expect_at(f, archive, "there.eml", ino);
     struct cache_inode inode = fixture_find(f, 2); /* to the server it is what it was */
     assert_true(inode.pending);
     assert_int_equal(inode.mailbox, f->inbox);
@@ -108,7 +89,7 @@ static void test_pending_move(void **state)
     assert_int_equal(cache_messages_show(f->cache, f->inbox, FIXTURE_UIDVALIDITY, &third, 1,
                                          heard_change, &heard),
                      CACHE_OK);
-    expect_at(f, f->inbox_ino, "there.eml", ino);
+    fixture_expect_at(f, f->inbox_ino, "there.eml", ino);
     assert_int_equal(count_in(f, archive), 0);
     /* Gone on the server while it is shown elsewhere: the right directory is counted. */
     assert_int_equal(rename_to(f, ino, archive, "again.eml", false, &heard), CACHE_OK);
@@ -140,14 +121,14 @@ static void test_hidden(void **state)
     assert_int_equal(cache_inode_list(f->cache, f->inbox_ino, 0, inodes, 8, &count), CACHE_OK);
     assert_int_equal(count, 2);
     assert_int_equal(count_in(f, f->inbox_ino), 2);
-    expect_at(f, f->inbox_ino, "stem-2.eml", 0);
+    fixture_expect_at(f, f->inbox_ino, "stem-2.eml", 0);
     assert_int_equal(cache_inode_get(f->cache, fixture_find(f, 2).ino, &inodes[0]), CACHE_OK);
     assert_true(inodes[0].hidden); /* whoever has it open reads on */
     assert_true(fixture_body_is(f->cache, inodes[0].message, 2, 3000, 1000));
     fixture_reopen(f); /* hidden for good: \Deleted is there tomorrow too */
-    expect_at(f, f->inbox_ino, "stem-2.eml", 0);
+    fixture_expect_at(f, f->inbox_ino, "stem-2.eml", 0);
     fixture_add(f, 1, 4);
-    expect_at(f, f->inbox_ino, "stem-2.eml", 0);
+    fixture_expect_at(f, f->inbox_ino, "stem-2.eml", 0);
     /* Its name is free, and the ways back and out go by what is shown. */
     assert_int_equal(
         rename_to(f, fixture_find(f, 1).ino, f->inbox_ino, "stem-2.eml", false, &heard), CACHE_OK);
@@ -156,7 +137,7 @@ static void test_hidden(void **state)
         cache_messages_show(f->cache, f->inbox, FIXTURE_UIDVALIDITY, uids, 1, heard_change, &heard),
         CACHE_OK);
     assert_int_equal(heard.came, 1);
-    expect_at(f, f->inbox_ino, "stem-2~2.eml", fixture_find(f, 2).ino);
+    fixture_expect_at(f, f->inbox_ino, "stem-2~2.eml", fixture_find(f, 2).ino);
     assert_int_equal(count_in(f, f->inbox_ino), 3);
     heard = (struct heard){0};
     assert_int_equal(cache_messages_gone(f->cache, f->inbox, FIXTURE_UIDVALIDITY, uids + 1, 1,
@@ -174,7 +155,7 @@ static void test_pending_ends_with_the_process(void **state)
     struct fixture *f = *state;
     struct heard heard;
     const uint32_t uids[] = {1, 2};
-    uint64_t archive = directory(f, "Archive").ino;
+    uint64_t archive = fixture_directory(f, "Archive").ino;
     fixture_add(f, 1, 5);
     assert_int_equal(
         cache_messages_hide(f->cache, f->inbox, FIXTURE_UIDVALIDITY, uids, 2, false, NULL, NULL),
@@ -184,10 +165,11 @@ static void test_pending_ends_with_the_process(void **state)
     assert_int_equal(
         rename_to(f, fixture_find(f, 4).ino, f->inbox_ino, "stem-1.eml", false, &heard), CACHE_OK);
     fixture_reopen(f);
-    expect_at(f, f->inbox_ino, "stem-1~1.eml", fixture_find(f, 1).ino); /* its name went to 4 */
-    expect_at(f, f->inbox_ino, "stem-2.eml", fixture_find(f, 2).ino);
-    expect_at(f, f->inbox_ino, "x.eml", fixture_find(f, 3).ino);
-    expect_at(f, archive, "x.eml", 0);
+    fixture_expect_at(f, f->inbox_ino, "stem-1~1.eml",
+                      fixture_find(f, 1).ino); /* its name went to 4 */
+    fixture_expect_at(f, f->inbox_ino, "stem-2.eml", fixture_find(f, 2).ino);
+    fixture_expect_at(f, f->inbox_ino, "x.eml", fixture_find(f, 3).ino);
+    fixture_expect_at(f, archive, "x.eml", 0);
     assert_int_equal(count_in(f, f->inbox_ino), 5);
     assert_int_equal(count_in(f, archive), 0);
     assert_false(fixture_find(f, 3).pending);
@@ -249,7 +231,7 @@ static void test_staged(void **state)
     assert_int_equal(cache_staged_create(f->cache, f->inbox_ino, "left", true, &ino, NULL, NULL),
                      CACHE_OK);
     fixture_reopen(f);
-    expect_at(f, f->inbox_ino, "left", 0);
+    fixture_expect_at(f, f->inbox_ino, "left", 0);
     assert_int_equal(cache_inode_get(f->cache, reserved, &inode), CACHE_ERR_ABSENT);
     uint64_t next = 0;
     assert_int_equal(cache_staged_create(f->cache, f->inbox_ino, "next", true, &next, NULL, NULL),
@@ -263,7 +245,7 @@ static void test_staged_place(void **state)
     struct fixture *f = *state;
     struct heard heard = {0};
     struct cache_inode inode;
-    uint64_t archive = directory(f, "Archive").ino;
+    uint64_t archive = fixture_directory(f, "Archive").ino;
     struct cache_staged_stand stand = {
         .parent = f->inbox_ino, .name = "a.eml", .size = 4096, .mtime = 1234567890};
     fixture_add(f, 1, 1);
@@ -282,7 +264,7 @@ static void test_staged_place(void **state)
     assert_int_equal(heard.came, 1);
     assert_int_equal(inode.parent, archive);
     assert_string_equal(inode.name, "b.eml");
-    expect_at(f, archive, "b.eml", stand.ino);
+    fixture_expect_at(f, archive, "b.eml", stand.ino);
     stand.parent = f->inbox_ino;
     stand.name = "stem-1.eml"; /* taken */
     stand.size = 2;
@@ -292,7 +274,7 @@ static void test_staged_place(void **state)
     stand.replace = true;
     assert_int_equal(cache_staged_place(f->cache, &stand, &inode, heard_change, &heard), CACHE_OK);
     assert_true(fixture_find(f, 1).hidden);
-    expect_at(f, f->inbox_ino, "stem-1.eml", stand.ino);
+    fixture_expect_at(f, f->inbox_ino, "stem-1.eml", stand.ino);
     stand.ino = 9999;
     assert_int_equal(cache_staged_place(f->cache, &stand, &inode, heard_change, &heard),
                      CACHE_ERR_ABSENT);
@@ -324,13 +306,13 @@ static void test_passed(void **state)
     assert_int_equal(heard.gone, 0);
     assert_int_equal(inode.mailbox, archive.mailbox);
     assert_true(inode.pending);
-    expect_at(f, f->inbox_ino, "end.eml", ino);
+    fixture_expect_at(f, f->inbox_ino, "end.eml", ino);
     assert_int_equal(count_in(f, f->inbox_ino), 3);
     assert_int_equal(cache_message_moved(f->cache, &archive, &inbox[1], NULL, false, &inode,
                                          heard_change, &heard),
                      CACHE_OK);
     assert_false(inode.pending);
-    expect_at(f, f->inbox_ino, "end.eml", ino);
+    fixture_expect_at(f, f->inbox_ino, "end.eml", ino);
     assert_int_equal(count_in(f, f->inbox_ino), 3);
     /* Hidden: it is to be removed. */
     const uint32_t uid = 8;
@@ -341,7 +323,7 @@ static void test_passed(void **state)
         cache_message_passed(f->cache, &inbox[1], &archive, &inode, heard_change, &heard),
         CACHE_OK);
     assert_true(inode.hidden && inode.pending);
-    assert_int_equal(count_in(f, directory(f, "Archive").ino), 0);
+    assert_int_equal(count_in(f, fixture_directory(f, "Archive").ino), 0);
 }
 
 int main(void)
