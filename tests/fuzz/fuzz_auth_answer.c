@@ -12,16 +12,9 @@
 #include "auth/store_text.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "tests/fuzz/fuzz.h"
 
 static const char url[] = "https://login.example/token";
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 /* One line that a terminal can show. */
 static void check_line(const char *text)

@@ -11,14 +11,7 @@
 #include "auth/exchange.h"
 #include "auth/form.h"
 #include "auth/listener.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-    if (!holds)
-        abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 /* Reads what auth_form_add makes of a value. */
 static void try_again(const struct buffer *value)

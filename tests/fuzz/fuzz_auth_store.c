@@ -10,14 +10,7 @@
 
 #include "auth/store_internal.h"
 #include "auth/store_text.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-    if (!holds)
-        abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static enum auth_keyring_error ask(enum auth_keyring_request request, const char *account,
                                    unsigned char key[AUTH_SEAL_KEY])

@@ -13,14 +13,7 @@
 #include "base/log.h"
 #include "cli/config.h"
 #include "cli/report.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-    if (!holds)
-        abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void try_account(const char *path, const char *account)
 {

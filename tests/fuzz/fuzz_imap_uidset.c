@@ -8,8 +8,7 @@
 #include <string.h>
 
 #include "imap/command.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static void walk(const char *text, size_t len)
 {

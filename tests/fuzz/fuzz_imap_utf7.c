@@ -7,8 +7,7 @@
 #include <string.h>
 
 #include "imap/utf7.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static void must_equal(const struct buffer *b, const char *data, size_t len)
 {

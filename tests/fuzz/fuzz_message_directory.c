@@ -11,14 +11,7 @@
 #include <glib.h>
 
 #include "message/name.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-    if (!holds)
-        abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void check_name(const char *name)
 {

@@ -9,8 +9,7 @@
 
 #include "message/examine.h"
 #include "message/summary.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
 
 static bool examine(const struct message_query *query, const char *message, size_t len)
 {

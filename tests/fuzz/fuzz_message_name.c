@@ -12,16 +12,9 @@
 #include <glib.h>
 
 #include "message/name.h"
+#include "tests/fuzz/fuzz.h"
 
 enum { STEM_MAX = MESSAGE_NAME_MAX - 4, DATE_LEN = 18 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-    if (!holds)
-        abort();
-}
 
 static bool is_mark(gunichar c)
 {

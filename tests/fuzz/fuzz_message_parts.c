@@ -10,20 +10,12 @@
 
 #include "message/parts.h"
 #include "message/summary.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerInitialize(int *argc, char ***argv);
+#include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     message_init();
     return 0;
-}
-
-static void check(bool holds)
-{
-    if (!holds)
-        abort();
 }
 
 static bool count(void *ctx, const char *data, size_t len)

@@ -10,14 +10,7 @@
 #include <glib.h>
 
 #include "message/query.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void check(bool holds)
-{
-    if (!holds)
-        abort();
-}
+#include "tests/fuzz/fuzz.h"
 
 static void check_terms(const struct message_query *query)
 {

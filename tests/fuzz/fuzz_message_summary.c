@@ -11,20 +11,12 @@
 
 #include "message/name.h"
 #include "message/summary.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerInitialize(int *argc, char ***argv);
+#include "tests/fuzz/fuzz.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     message_init();
     return 0;
-}
-
-static void check(bool holds)
-{
-    if (!holds)
-        abort();
 }
 
 static void check_field(const char *text)

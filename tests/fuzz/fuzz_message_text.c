@@ -11,22 +11,14 @@
 
 #include "message/summary.h"
 #include "message/text_view.h"
+#include "tests/fuzz/fuzz.h"
 
 enum { TIMES_MAX = 64, SPARE = 4096 };
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     message_init();
     return 0;
-}
-
-static void check(bool holds)
-{
-    if (!holds)
-        abort();
 }
 
 static bool gather(void *ctx, const char *data, size_t len)

@@ -3,11 +3,11 @@
  * ctest, with any compiler and any sanitizer. Fails when there is nothing to replay.
  */
 #include <dirent.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "tests/fuzz/fuzz.h"
+
+#pragma weak LLVMFuzzerInitialize
 
 static int replay_file(const char *path)
 {
@@ -52,6 +52,8 @@ static int replay_folder(const char *folder)
 int main(int argc, char **argv)
 {
     int count = 0;
+    if (LLVMFuzzerInitialize != NULL)
+        LLVMFuzzerInitialize(&argc, &argv);
     for (int i = 1; i < argc; i++)
         count += replay_folder(argv[i]);
     printf("%d inputs replayed\n", count);
