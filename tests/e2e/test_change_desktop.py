@@ -24,7 +24,7 @@ def test_thunar(desk, way, home, tmp_path):
 
         def comes(condition, what):
             try:
-                wait_for(condition, 15, what)
+                wait_for(condition, 30, what)
             finally:
                 screen.shot(what.replace(" ", "-"))
 
@@ -79,35 +79,34 @@ def test_thunar(desk, way, home, tmp_path):
         # delete: for the mount's own unlink that is the trash mailbox
         select(left, names[6])
         screen.keys("shift+Delete")
-        dialog = screen.dialog("the question")
+        question = screen.dialog("the question")
         screen.shot("question")
-        screen.keys("Return")
+        screen.confirm(question)
         comes(lambda: d.numbers("INBOX") == [1, 2, 3, 5] and d.numbers(TRASH) == [6], "deleted")
-        assert dialog
 
         # a new name, a new folder
         select(left, names[1])
         screen.keys("F2")
-        screen.dialog("the new name")
+        name = screen.dialog("the new name")
         screen.keys("ctrl+a")
         screen.type("renamed.eml")
-        screen.keys("Return")
+        screen.confirm(name)
         comes(lambda: "renamed.eml" in d.ls("Inbox"), "renamed")
         assert d.path("INBOX", 1) == "Inbox/renamed.eml" and d.numbers("INBOX") == [1, 2, 3, 5]
         screen.focus(left)
+        screen.alone()
         screen.keys("Escape", "ctrl+shift+n")
-        screen.dialog("the name of a folder")
+        name = screen.dialog("the name of a folder")
         screen.keys("ctrl+a")
         screen.type("Projects")
-        screen.keys("Return")
+        screen.confirm(name)
         comes(lambda: "Inbox/Projects" in d.boxes(), "a new folder")
 
         # delete for good, in the trash mailbox
         trash = screen.open(str(d.mount.path / TRASH), 0, 640)
         select(trash, d.ls(TRASH)[0], TRASH)
         screen.keys("shift+Delete")
-        screen.dialog("the question")
-        screen.keys("Return")
+        screen.confirm(screen.dialog("the question"))
         comes(lambda: d.numbers(TRASH) == [], "deleted for good")
         with contextlib.suppress(AssertionError):
             screen.keys("ctrl+q")

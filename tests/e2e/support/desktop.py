@@ -143,6 +143,10 @@ class Desktop:
     def _visible(self):
         return [w for w in self.x("search", "--onlyvisible", "--class", ".", check=False).split()]
 
+    def _seen(self, window):
+        """Not one of those of one pixel beyond the edge, in which GTK keeps what is dragged."""
+        return "Geometry: 1x1" not in self.x("getwindowgeometry", window, check=False)
+
     def open(self, path, left=0, width=WIDTH, height=HEIGHT):
         """A window that shows a folder; its number."""
         before = set(self._visible())
@@ -162,12 +166,33 @@ class Desktop:
     def focus(self, window):
         self.x("windowraise", window, "windowfocus", window)
 
+    def others(self):
+        """Windows besides those that were opened: a dialog, an operation's progress, what is typed to find a file."""
+        known = {window for window, _, _ in self.windows}
+        return [window for window in self._visible() if window not in known and self._seen(window)]
+
+    def alone(self, what="the other windows being gone"):
+        """None of them is left, so that the next one is the one that is expected."""
+        try:
+            wait_for(lambda: not self.others(), 20, what)
+        except TimeoutError as error:
+            raise TimeoutError(f"{error}; shown: {[self.title(window) for window in self.others()]}") from error
+
     def dialog(self, what="a dialog"):
         """The window that has just come up besides those that were opened."""
-        known = {window for window, _, _ in self.windows}
-        window = wait_for(lambda: [w for w in self._visible() if w not in known], 10, what)[-1]
+        window = wait_for(self.others, 20, what)[-1]
         self.x("windowfocus", window)
         return window
+
+    def confirm(self, window):
+        """Return, until the dialog has taken it."""
+        for _ in range(3):
+            self.keys("Return")
+            try:
+                return wait_for(lambda: window not in self._visible(), 10, "the dialog being gone")
+            except TimeoutError:
+                self.x("windowfocus", window, check=False)
+        raise TimeoutError(f"{self.title(window)}: still there")
 
     # --- doing ---
 
@@ -195,12 +220,15 @@ class Desktop:
         return wait_for(found, 10, f"row {row} being selected")
 
     def select(self, window, name, names):
-        """A file by typing the beginning of its name; names: all that the folder shows."""
+        """A file by typing the beginning of its name, once what was done before has ended (an undo selects what it
+        brought back); names: all that the folder shows."""
+        self.alone("what ran before having ended")
         self.focus(window)
         self.keys("Escape")
         self.type(name[:25])
         place = self.selected(window, sorted(names).index(name))
         self.keys("Escape")
+        self.alone("what was typed being gone")
         return place
 
     def gio(self, *words):
