@@ -41,7 +41,7 @@ static void answer_error(struct control_call *call, enum sync_error error, const
 
 /* ---- status ---- */
 
-static void take_status(struct requests *requests, const struct control_request *request,
+static void take_status(struct requests *requests, struct control_request *request,
                         struct control_call *call)
 {
     bool as_text = strcmp(request->format, "text") == 0;
@@ -82,7 +82,7 @@ static bool settle_cancel(void *sync, uint64_t ticket)
     return sync_detach(sync, ticket);
 }
 
-static void take_sync(struct requests *requests, const struct control_request *request,
+static void take_sync(struct requests *requests, struct control_request *request,
                       struct control_call *call)
 {
     sync_ticket ticket = sync_settle(requests->sync, 0, settled, call);
@@ -271,7 +271,7 @@ static bool is_socket(int fd)
 
 static const struct {
     const char *cmd;
-    void (*take)(struct requests *, const struct control_request *, struct control_call *);
+    void (*take)(struct requests *, struct control_request *, struct control_call *);
     void (*run)(struct chore *); /* in place of take: on a thread of its own */
     bool journal, id, socket;    /* what must be there */
 } table[] = {

@@ -22,7 +22,8 @@ struct searching {
     struct requests *requests;
     struct control_call *call;
     struct sync_search *search;
-    int fd; /* -1: it is to be explained */
+    bool explain;
+    int fd; /* where the paths go; -1 where there are none: it is to be explained */
 };
 
 static void answer_cause(struct control_call *call, enum sync_error error, const char *cause)
@@ -96,10 +97,10 @@ static void run_explain(struct searching *searching)
 static void *run(void *arg)
 {
     struct searching *searching = arg;
-    if (searching->fd >= 0)
-        run_search(searching);
-    else
+    if (searching->explain)
         run_explain(searching);
+    else
+        run_search(searching);
     if (searching->fd >= 0)
         close(searching->fd);
     sync_search_free(&searching->search);
@@ -129,8 +130,9 @@ static bool start(struct searching *searching)
     return started;
 }
 
-static void take(struct requests *requests, const struct control_request *request,
-                 struct control_call *call, int fd)
+/* Takes the request's descriptor. */
+static void take(struct requests *requests, struct control_request *request,
+                 struct control_call *call, bool explain)
 {
     char why[SYNC_TEXT_MAX] = "";
     enum sync_error error = SYNC_ERR_MEMORY;
@@ -138,8 +140,9 @@ static void take(struct requests *requests, const struct control_request *reques
     struct sync_search *search =
         sync_search_new(requests->sync, request->query, strlen(request->query), &error, why);
     if (searching != NULL && search != NULL) {
-        *searching = (struct searching){requests, call, search, fd};
+        *searching = (struct searching){requests, call, search, explain, request->fd};
         if (start(searching)) {
+            request->fd = -1;
             control_call_cancel_by(call, cancel, searching, 0);
             return;
         }
@@ -147,19 +150,17 @@ static void take(struct requests *requests, const struct control_request *reques
     }
     sync_search_free(&search);
     free(searching);
-    if (fd >= 0)
-        close(fd);
     answer_cause(call, error, why);
 }
 
-void search_take(struct requests *requests, const struct control_request *request,
+void search_take(struct requests *requests, struct control_request *request,
                  struct control_call *call)
 {
-    take(requests, request, call, dup(request->fd));
+    take(requests, request, call, false);
 }
 
-void explain_take(struct requests *requests, const struct control_request *request,
+void explain_take(struct requests *requests, struct control_request *request,
                   struct control_call *call)
 {
-    take(requests, request, call, -1);
+    take(requests, request, call, true);
 }

@@ -7,10 +7,10 @@
 
 #include "cli/requests.h"
 
-/* Rows of the table in requests.c. The first takes the descriptor that came with the request. */
-void search_take(struct requests *requests, const struct control_request *request,
+/* Rows of the table in requests.c. They take the descriptor that came with the request. */
+void search_take(struct requests *requests, struct control_request *request,
                  struct control_call *call);
-void explain_take(struct requests *requests, const struct control_request *request,
+void explain_take(struct requests *requests, struct control_request *request,
                   struct control_call *call);
 
 #endif

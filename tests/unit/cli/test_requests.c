@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -120,6 +121,47 @@ static void test_search(void **state)
     expect((const char *[]){"search", base, "-x", NULL}, CLI_USAGE, "", "unknown option -x");
     exchange("{\"cmd\":\"search\",\"query\":\"x\"}\n", "a socket is missing");
     exchange("{\"cmd\":\"explain\",\"query\":\"x\"}\n", "{\"query\":\"x\"}");
+}
+
+/* Leaves this process one descriptor to be had, and gives the limit as it was. poll(2) wants the
+ * limit to be no lower than what it is asked to look at: hence the fillers. */
+enum { FILLERS = 2 * CONTROL_CLIENTS };
+static struct rlimit limit_descriptors(int fillers[FILLERS])
+{
+    struct rlimit limit, lower;
+    for (int i = 0; i < FILLERS; i++)
+        assert_true((fillers[i] = dup(0)) >= 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    lower = limit;
+    lower.rlim_cur = (rlim_t)fillers[FILLERS - 1] + 2;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &lower), 0);
+    return limit;
+}
+
+/* A search takes the socket that came with it over, and so needs no descriptor of its own: without
+ * one to be had it finds what it finds. */
+static void test_search_short_of_descriptors(void **state)
+{
+    char why[CLI_TEXT_MAX], paths[64] = "";
+    int ends[2], fillers[FILLERS], fd = control_connect(base, NULL);
+    struct buffer out;
+    buffer_init(&out, CONTROL_ANSWER_MAX);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    assert_true(control_exchange(fd, "{\"cmd\":\"status\"}\n", &out, why)); /* it was accepted */
+    buffer_clear(&out);
+    struct rlimit limit = limit_descriptors(fillers);
+    assert_true(control_send(fd, "{\"cmd\":\"search\",\"query\":\"x\"}\n", ends[1], why));
+    assert_int_equal(control_receive(fd, &out, CONTROL_PATIENCE_MS, why), CONTROL_ANSWER);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    for (int i = 0; i < FILLERS; i++)
+        close(fillers[i]);
+    assert_non_null(strstr(out.data, "\"found\":2"));
+    assert_int_equal(recv(ends[0], paths, 16, MSG_WAITALL), 16);
+    assert_memory_equal(paths, "Inbox/x\0Inbox/x", 16);
+    buffer_free(&out);
+    close(fd);
+    close(ends[0]);
+    close(ends[1]);
 }
 
 /* Detaching the server waits for every call, so it ends only if the search does. */
@@ -388,6 +430,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_answers, start, stop),
         cmocka_unit_test_setup_teardown(test_search, start, stop),
+        cmocka_unit_test_setup_teardown(test_search_short_of_descriptors, start, stop),
         cmocka_unit_test_setup_teardown(test_search_given_up, start, stop),
         cmocka_unit_test_setup_teardown(test_sync, start, stop),
         cmocka_unit_test_setup_teardown(test_failed, start, stop),
