@@ -24,6 +24,7 @@ struct html {
     struct lines lines;
     htmlParserCtxtPtr parser;
     int depth;
+    bool cut;             /* more elements are open than are read */
     int hidden;           /* open elements whose text is not shown */
     int lists;            /* open lists; of the first LIST_DEEP: */
     int count[LIST_DEEP]; /* the number of the next entry; 0: bullets */
@@ -310,7 +311,8 @@ static void on_start(void *ctx, const xmlChar *name, const xmlChar **attributes)
     struct html *html = ctx;
     const struct element *element = find(name);
     if (++html->depth > DEPTH_MAX || html->lines.stopped) {
-        xmlStopParser(html->parser);
+        html->cut |= html->depth > DEPTH_MAX;
+        xmlStopParser(html->parser); /* which ends what is open, and so takes `depth` down */
         return;
     }
     if (element == NULL)
@@ -369,7 +371,8 @@ static void hide_conditions(char *html, size_t len)
     }
 }
 
-enum message_result html_to_text(char *text, size_t len, const struct message_sink *sink)
+enum message_result html_to_text(char *text, size_t len, bool whole,
+                                 const struct message_sink *sink)
 {
     static const char cut[] = "[the rest of this part is not shown]";
     struct html *html = g_new0(struct html, 1);
@@ -398,7 +401,7 @@ enum message_result html_to_text(char *text, size_t len, const struct message_si
         parser->sax = own;
         htmlFreeParserCtxt(parser);
     }
-    if (html->depth > DEPTH_MAX || len > HTML_MAX) {
+    if (html->cut || !whole || len > HTML_MAX) {
         lines_break(&html->lines, 2);
         lines_word(&html->lines, cut, sizeof cut - 1);
     }

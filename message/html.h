@@ -10,9 +10,11 @@
 enum { HTML_MAX = 8 * 1024 * 1024 }; /* bytes of one part that are read */
 
 /* Writes `html` (UTF-8 without controls: charset.h) as text to `sink`: whole lines, LF, never two
- * empty ones in a row outside of <pre>. Whatever the markup is, something comes out. `html` is
- * changed in place. */
-enum message_result html_to_text(char *html, size_t len, const struct message_sink *sink)
+ * empty ones in a row outside of <pre>. Whatever the markup is, something comes out. `whole` is
+ * false where the part goes on behind `html`: the text says so at its end. `html` is changed in
+ * place. */
+enum message_result html_to_text(char *html, size_t len, bool whole,
+                                 const struct message_sink *sink)
     __attribute__((warn_unused_result));
 
 /* The charset that the document itself names in a <meta>, in its first bytes; or NULL. g_free. */

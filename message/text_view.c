@@ -162,12 +162,13 @@ static enum message_result view_html(struct view *view, const struct mime_node *
     buffer_init(&html, HTML_MAX);
     const struct message_sink sink = {gather, &html};
     enum message_result result = leaf_text(view, node, own != NULL ? own : node->charset, &sink);
+    bool whole = result == MESSAGE_OK;
     if (result == MESSAGE_STOPPED && html.len == html.max)
         result = MESSAGE_OK;
     else if (result == MESSAGE_STOPPED)
         result = MESSAGE_NO_MEMORY;
     if (result == MESSAGE_OK && html.len > 0)
-        result = html_to_text(html.data, html.len, &view->counted);
+        result = html_to_text(html.data, html.len, whole, &view->counted);
     buffer_free(&html);
     g_free(own);
     return result;

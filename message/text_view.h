@@ -27,7 +27,7 @@
 #include "message/stream.h"
 
 /* Raise it when the view of the same message changes: views that were kept are made again. */
-enum { MESSAGE_TEXT_VERSION = 1 };
+enum { MESSAGE_TEXT_VERSION = 2 };
 
 /* Writes the view of the message that `source` holds to `sink`, in pieces of whole characters.
  * Returns MESSAGE_OK, or why it broke off: what was written then is not the whole. */

@@ -7,14 +7,19 @@
 #include "message/summary.h"
 #include "tests/unit/message/gathered.h"
 
-static char *text_of(const char *html, size_t len)
+static char *text_of_part(const char *html, size_t len, bool whole)
 {
     GString *text = g_string_new(NULL);
     const struct message_sink sink = {gathered_write, text};
     char *copy = g_strndup(html, len);
-    assert_int_equal(html_to_text(copy, len, &sink), MESSAGE_OK);
+    assert_int_equal(html_to_text(copy, len, whole, &sink), MESSAGE_OK);
     g_free(copy);
     return g_string_free(text, FALSE);
+}
+
+static char *text_of(const char *html, size_t len)
+{
+    return text_of_part(html, len, true);
 }
 
 static void test_cases(void **state)
@@ -81,6 +86,19 @@ static void test_charset(void **state)
     }
 }
 
+#define CUT "[the rest of this part is not shown]\n"
+
+/* What is cut off before its end says so. */
+static void test_cut(void **state)
+{
+    char *text = text_of_part("<p>begin", 8, false);
+    assert_string_equal(text, "begin\n\n" CUT);
+    g_free(text);
+    text = text_of_part("", 0, false);
+    assert_string_equal(text, CUT);
+    g_free(text);
+}
+
 /* Elements in one another without end, and end tags that match none of them. */
 static void test_deep(void **state)
 {
@@ -95,6 +113,7 @@ static void test_deep(void **state)
         char *text = text_of(html->str, html->len);
         assert_memory_equal(text, "start", 5);
         assert_true(strlen(text) < html->len);
+        assert_true(g_str_has_suffix(text, "\n\n" CUT));
         g_free(text);
         g_string_free(html, TRUE);
     }
@@ -104,6 +123,6 @@ int main(void)
 {
     message_init();
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_charset),
-                                       cmocka_unit_test(test_deep)};
+                                       cmocka_unit_test(test_cut), cmocka_unit_test(test_deep)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

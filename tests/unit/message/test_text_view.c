@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "message/html.h"
 #include "message/summary.h"
 #include "tests/unit/message/gathered.h"
 
@@ -131,6 +132,23 @@ static void test_long(void **state)
     g_string_free(wanted, TRUE);
 }
 
+/* Of HTML that is longer than what is read of one part the reader learns that there is more. */
+static void test_cut(void **state)
+{
+    static const char cut[] = "\n\n[the rest of this part is not shown]\n";
+    for (int over = 0; over < 2; over++) {
+        GString *message = g_string_new(HEAD TYPE("text/html; charset=utf-8") "\r\n");
+        size_t begin = message->len;
+        while (message->len - begin + 10 <= HTML_MAX)
+            g_string_append(message, "some text\n");
+        g_string_append(message, over ? "and some more than that" : "");
+        char *text = gathered_view(message->str, message->len);
+        assert_int_equal(g_str_has_suffix(text, cut), over);
+        g_free(text);
+        g_string_free(message, TRUE);
+    }
+}
+
 /* Multiparts, messages and parts without end cost time and memory in proportion, and no more. */
 static void test_hostile(void **state)
 {
@@ -175,8 +193,9 @@ static void test_failures(void **state)
 int main(void)
 {
     message_init();
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_nul),
-                                       cmocka_unit_test(test_long), cmocka_unit_test(test_hostile),
-                                       cmocka_unit_test(test_failures)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_cases),   cmocka_unit_test(test_nul),
+        cmocka_unit_test(test_long),    cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_hostile), cmocka_unit_test(test_failures)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
