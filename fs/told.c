@@ -7,7 +7,8 @@
  * the kernel may still believe an estimate. `estimates` is a filter of one hashed bit an inode that
  * was ever told with an estimate: bits are only set, so it errs towards "may believe". `settled`
  * remembers, for 32 Ki inodes that hash to places of their own, that the kernel's attributes were
- * dropped since; being thrown out of it costs one more invalidation. An estimate that was read from
+ * dropped since, until they are told an estimate again (the inode is another message's by then);
+ * being thrown out of it costs one more invalidation. An estimate that was read from
  * the cache but is not noted yet is covered by `readers`: while somebody is between told_enter and
  * told_leave, every inode is suspect. An answer that reaches the kernel after the invalidation is
  * discarded by the kernel itself (its attr_version).
@@ -94,7 +95,9 @@ void told_inode(struct told *told, uint64_t ino, bool exact)
         continue;
     if (!exact) {
         unsigned bit = estimate_bit(ino);
+        uint_least64_t self = ino;
         atomic_fetch_or(&told->estimates[bit / 32], 1U << (bit % 32));
+        atomic_compare_exchange_strong(&told->settled[ino % SETTLED_PLACES], &self, 0);
     }
 }
 

@@ -31,6 +31,24 @@ static void estimates_are_suspect(void **state)
     assert_false(told_suspect(told, 11));
 }
 
+/* An inode that was settled is another message's since, of which the size is not known again. */
+static void an_estimate_unsettles(void **state)
+{
+    struct told *told = *state;
+    uint64_t other = 11 + (UINT64_C(1) << 40);
+
+    told_inode(told, 11, false);
+    told_settled(told, 11);
+    told_inode(told, 11, true);
+    assert_false(told_suspect(told, 11));
+    told_inode(told, other, false);
+    assert_false(told_suspect(told, 11));
+    told_inode(told, 11, false);
+    assert_true(told_suspect(told, 11));
+    told_settled(told, 11);
+    assert_false(told_suspect(told, 11));
+}
+
 /* A place that another inode takes over must lead back to suspicion, never away from it. */
 static void places_collide(void **state)
 {
@@ -89,8 +107,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-        CASE(estimates_are_suspect), CASE(places_collide), CASE(readers_make_all_suspect),
-        CASE(knows_what_was_told),   CASE(directories),
+        CASE(estimates_are_suspect),    CASE(an_estimate_unsettles), CASE(places_collide),
+        CASE(readers_make_all_suspect), CASE(knows_what_was_told),   CASE(directories),
 #undef CASE
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
