@@ -21,7 +21,10 @@ static void check_terms(const struct message_query *query)
         check(term->key < MESSAGE_QUERY_KEYS);
         check(term->value == NULL || g_utf8_validate(term->value, -1, NULL));
         check((term->name != NULL) == (term->key == MESSAGE_QUERY_HEADER));
-        message_query_date(term->number / 86400, &year, &month, &day);
+        if (term->key < MESSAGE_QUERY_SINCE || term->key > MESSAGE_QUERY_ON)
+            continue;
+        message_query_date(term->number, &year, &month, &day);
+        check(year >= 1900 && year <= 9999);
         check(month >= 1 && month <= 12 && day >= 1 && day <= 31);
     }
 }
