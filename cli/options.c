@@ -25,6 +25,7 @@ enum kind { TEXT, PATH, COMMAND, SIZE, NUMBER, WORD, FLAG, PREFETCH };
 enum { FUSE_TEXT_MAX = 4096, OPTION_STRING_MAX = 65536 };
 
 static const char *const tls_words[] = {"implicit", "starttls", "none", NULL};
+static const char *const compress_words[] = {"yes", "no", NULL};
 static const char *const auth_words[] = {"xoauth2", "oauthbearer", "password", NULL};
 static const char *const provider_words[] = {"microsoft", "live", "generic", NULL};
 static const char *const names_words[] = {"friendly", "uid", NULL};
@@ -50,6 +51,7 @@ static const struct row rows[] = {
     {"port", NUMBER, FIELD(port), 1, 65535, NULL, NULL, "N", "its port (993; 143 with tls=starttls or none)"},
     {"tls", WORD, FIELD(tls), 0, 0, tls_words, "implicit", "implicit|starttls|none", "none on loopback only"},
     {"cafile", PATH, FIELD(cafile), 0, 0, NULL, NULL, "FILE", "trust these roots (PEM) too"},
+    {"compress", WORD, FIELD(compress), 0, 0, compress_words, "yes", "yes|no", "compress what is sent and received, where the server can"},
     {"auth", WORD, FIELD(auth), 0, 0, auth_words, NULL, "xoauth2|oauthbearer|password",
      "how to sign in (xoauth2; password with password_command)"},
     {"username", TEXT, FIELD(username), 0, 0, NULL, NULL, "NAME", "the name to sign in with (ACCOUNT)"},

@@ -26,7 +26,8 @@ struct mount_options {
     unsigned port; /* 0: not given */
     int tls;       /* enum sync_tls */
     char *cafile;
-    int auth; /* enum sync_auth */
+    int compress; /* 0 yes, 1 no */
+    int auth;     /* enum sync_auth */
     char *username;
     int provider; /* index of options_provider_name; what login set down, as are the next three */
     char *client_id, *tenant, *authority;

@@ -64,6 +64,7 @@ static enum cli_exit start_sync(const struct session *session, const char *state
         .port = (uint16_t)o->port,
         .tls = (enum sync_tls)o->tls,
         .cafile = o->cafile,
+        .compress = o->compress == 0,
         .auth = (enum sync_auth)o->auth,
         .username = o->username,
         .secret_argv = secret->command != NULL ? secret->command->argv : NULL,

@@ -1,13 +1,11 @@
 /*
- * Opening a connection: greeting, STARTTLS, capabilities, sign-in, probe.
+ * Opening a connection: greeting, STARTTLS, capabilities, sign-in, and what probe.c asks then.
  *
  * Each step submits to the same pipeline that serves the connection afterwards, and waits for the
  * answer in imap_connection_step; so bounds, cancelling, and what a BYE means are the same
- * everywhere. The probe exists because Outlook accepts a sign-in whose mailbox it will not open,
- * and says so only at the next command (OUTLOOK.md section 1); it costs no round trip of its own,
- * since it shares one with CAPABILITY and ID.
+ * everywhere.
  */
-#include "imap/pipeline.h"
+#include "imap/opening.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,18 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "imap/dial.h"
-#include "imap/failure.h"
 #include "imap/sasl.h"
-
-/* How one command of the opening ended. */
-struct outcome {
-    bool refused; /* by a reply, which tells more than the BYE that may follow at once */
-    enum imap_error error;
-    enum imap_code_kind code;
-    struct imap_span text; /* points into said */
-    char said[IMAP_QUOTE_MAX];
-    struct imap_failure failure;
-};
 
 static const struct mechanism {
     enum imap_auth auth;
@@ -38,65 +25,20 @@ static const struct mechanism {
     {IMAP_AUTH_PASSWORD,    IMAP_CAP_AUTH_PLAIN,       "PLAIN",       "password"   },
 };
 
-static void on_done(void *ctx, const struct imap_completion *completion)
-{
-    struct outcome *o = ctx;
-    o->error = completion->error;
-    o->failure = *completion->failure;
-    if (completion->response == NULL)
-        return;
-    struct imap_span text = completion->response->status.text;
-    o->refused = o->error != IMAP_OK;
-    o->code = completion->response->status.code.kind;
-    o->text.data = o->said;
-    o->text.len = text.len < sizeof o->said ? text.len : sizeof o->said;
-    if (o->text.len > 0)
-        memcpy(o->said, text.data, o->text.len);
-}
-
-/* Waits until everything submitted was answered. */
-static enum imap_error settle(struct imap_connection *c)
-{
-    enum imap_error error = c->ended ? c->failure.error : IMAP_OK;
-    while (error == IMAP_OK && c->in_flight > 0)
-        error = imap_connection_step(c, -1, -1);
-    return error;
-}
-
-static enum imap_error submit_verb(struct imap_connection *c, const char *verb, struct outcome *o)
-{
-    *o = (struct outcome){0};
-    return imap_pipeline_submit_lines(c, verb, NULL, IMAP_REQUEST_PLAIN, on_done, o);
-}
-
-/* The opening fails for this reason, whatever else ended the connection meanwhile. */
-static enum imap_error fail_as(struct imap_connection *c, const struct imap_failure *failure)
-{
-    c->ended = false;
-    imap_connection_end(c, failure);
-    return failure->error;
-}
-
-static enum imap_error fail(struct imap_connection *c, enum imap_error error, const char *text)
-{
-    struct imap_failure failure;
-    imap_failure_set(&failure, error, "%s: %s", c->settings.host, text);
-    return fail_as(c, &failure);
-}
-
 static enum imap_error ask_capabilities(struct imap_connection *c)
 {
-    struct outcome o;
+    struct imap_step o;
     imap_state_enter(c, IMAP_STATE_CAPABILITY);
-    if (submit_verb(c, "CAPABILITY", &o) != IMAP_OK)
-        return fail(c, IMAP_ERR_MEMORY, "out of memory");
-    enum imap_error error = settle(c);
+    if (imap_opening_submit(c, "CAPABILITY", IMAP_REQUEST_PLAIN, &o) != IMAP_OK)
+        return imap_opening_fail(c, IMAP_ERR_MEMORY, "out of memory");
+    enum imap_error error = imap_opening_settle(c);
     if (o.refused)
-        return fail_as(c, &o.failure);
+        return imap_opening_fail_as(c, &o.failure);
     if (error != IMAP_OK)
         return error;
-    return c->capabilities_known ? IMAP_OK
-                                 : fail(c, IMAP_ERR_PROTOCOL, "the server names no capabilities");
+    return c->capabilities_known
+               ? IMAP_OK
+               : imap_opening_fail(c, IMAP_ERR_PROTOCOL, "the server names no capabilities");
 }
 
 static enum imap_error start_tls_stream(struct imap_connection *c)
@@ -110,7 +52,7 @@ static enum imap_error start_tls_stream(struct imap_connection *c)
         .deadline = clock_ms() + c->settings.connect_timeout_ms,
     };
     enum imap_error error = imap_stream_start_tls(c->stream, &tls, &failure);
-    return error == IMAP_OK ? IMAP_OK : fail_as(c, &failure);
+    return error == IMAP_OK ? IMAP_OK : imap_opening_fail_as(c, &failure);
 }
 
 static bool body_begin(void *ctx, uint32_t sequence, uint64_t length)
@@ -141,7 +83,7 @@ static enum imap_error fresh_parser(struct imap_connection *c)
     const struct imap_body_sink sink = {c, body_begin, body_chunk, body_end};
     imap_parser_free(&c->parser);
     c->parser = imap_parser_new(&imap_parser_default_limits, &sink);
-    return c->parser != NULL ? IMAP_OK : fail(c, IMAP_ERR_MEMORY, "out of memory");
+    return c->parser != NULL ? IMAP_OK : imap_opening_fail(c, IMAP_ERR_MEMORY, "out of memory");
 }
 
 /* RFC 3501 section 6.2.1. Nothing that was said in clear text survives: parser and capabilities
@@ -149,25 +91,28 @@ static enum imap_error fresh_parser(struct imap_connection *c)
  * connection.c). */
 static enum imap_error start_tls(struct imap_connection *c)
 {
-    struct outcome o = {0};
+    struct imap_step o = {0};
     enum imap_error error = IMAP_OK;
     if (c->preauth)
-        return fail(c, IMAP_ERR_CLEARTEXT,
-                    "the server skips the sign-in in clear text, which STARTTLS cannot mend; use "
-                    "tls=implicit");
+        return imap_opening_fail(
+            c, IMAP_ERR_CLEARTEXT,
+            "the server skips the sign-in in clear text, which STARTTLS cannot mend; use "
+            "tls=implicit");
     if (!c->capabilities_known)
         error = ask_capabilities(c);
     if (error != IMAP_OK)
         return error;
     if ((c->capabilities & IMAP_CAP_STARTTLS) == 0)
-        return fail(c, IMAP_ERR_CLEARTEXT,
-                    "the server offers no STARTTLS; use tls=implicit, usually on port 993");
+        return imap_opening_fail(
+            c, IMAP_ERR_CLEARTEXT,
+            "the server offers no STARTTLS; use tls=implicit, usually on port 993");
     imap_state_enter(c, IMAP_STATE_STARTTLS);
-    if (imap_pipeline_submit_lines(c, "STARTTLS", NULL, IMAP_REQUEST_STARTTLS, on_done, &o))
-        return fail(c, IMAP_ERR_MEMORY, "out of memory");
-    error = settle(c);
+    if (imap_opening_submit(c, "STARTTLS", IMAP_REQUEST_STARTTLS, &o))
+        return imap_opening_fail(c, IMAP_ERR_MEMORY, "out of memory");
+    error = imap_opening_settle(c);
     if (o.refused)
-        return fail(c, IMAP_ERR_CLEARTEXT, "the server refuses STARTTLS; use tls=implicit");
+        return imap_opening_fail(c, IMAP_ERR_CLEARTEXT,
+                                 "the server refuses STARTTLS; use tls=implicit");
     if (error != IMAP_OK)
         return error;
     error = start_tls_stream(c);
@@ -208,16 +153,16 @@ static enum imap_error no_mechanism(struct imap_connection *c, const struct mech
                      oauth_only ? "password" : wanted->name,
                      other != NULL ? "use auth=" : "it offers none that outlookfs has",
                      other != NULL ? other->option : "");
-    return fail_as(c, &failure);
+    return imap_opening_fail_as(c, &failure);
 }
 
 /* The refusal of a sign-in, as an error of its own where it says no more than NO. */
-static enum imap_error sign_in_refused(struct imap_connection *c, const struct outcome *o)
+static enum imap_error sign_in_refused(struct imap_connection *c, const struct imap_step *o)
 {
     struct imap_failure failure;
     bool crowded = o->code == IMAP_CODE_LIMIT || o->code == IMAP_CODE_INUSE;
     if (o->error != IMAP_ERR_NO && o->error != IMAP_ERR_BAD)
-        return fail_as(c, &o->failure);
+        return imap_opening_fail_as(c, &o->failure);
     if (crowded)
         imap_failure_set(&failure, IMAP_ERR_UNAVAILABLE,
                          "%s: the server takes no more connections of %s for now (%.*s); try later",
@@ -231,7 +176,7 @@ static enum imap_error sign_in_refused(struct imap_connection *c, const struct o
                 ? "the password"
                 : "the token, which must be a fresh one of this user for IMAP (outlookfs login, "
                   "or token_command=)");
-    return fail_as(c, &failure);
+    return imap_opening_fail_as(c, &failure);
 }
 
 static bool encode_secret(const struct imap_connection *c, const char *secret, struct buffer *out)
@@ -251,7 +196,7 @@ static bool encode_secret(const struct imap_connection *c, const char *secret, s
 /* AUTHENTICATE, with the initial response in the same line (RFC 4959) where the server has that and
  * the line stays within what Outlook takes; tokens of 4 kB go by themselves after the "+". */
 static enum imap_error submit_authenticate(struct imap_connection *c, const struct mechanism *m,
-                                           const char *secret, struct outcome *o)
+                                           const char *secret, struct imap_step *o)
 {
     struct buffer encoded, line;
     buffer_init(&encoded, IMAP_SASL_MAX);
@@ -272,7 +217,7 @@ static enum imap_error submit_authenticate(struct imap_connection *c, const stru
         (!buffer_append_byte(&line, ' ') || !buffer_append_text(&line, encoded.data)))
         goto out;
     error = imap_pipeline_submit_lines(c, line.data, inline_response ? NULL : encoded.data,
-                                       IMAP_REQUEST_AUTHENTICATE, on_done, o);
+                                       IMAP_REQUEST_AUTHENTICATE, imap_step_done, o);
 out:
     buffer_wipe(&encoded);
     buffer_wipe(&line);
@@ -280,20 +225,20 @@ out:
 }
 
 static enum imap_error submit_login(struct imap_connection *c, const char *secret,
-                                    struct outcome *o)
+                                    struct imap_step *o)
 {
     struct imap_command command;
     imap_command_init(&command, "LOGIN");
     command.sensitive = true;
     imap_command_astring(&command, c->settings.username, strlen(c->settings.username));
     imap_command_astring(&command, secret, strlen(secret));
-    return imap_pipeline_submit(c, &command, IMAP_REQUEST_PLAIN, on_done, o);
+    return imap_pipeline_submit(c, &command, IMAP_REQUEST_PLAIN, imap_step_done, o);
 }
 
 static enum imap_error sign_in(struct imap_connection *c, const char *secret)
 {
     const struct mechanism *m = mechanism_of(c->settings.auth);
-    struct outcome o = {0};
+    struct imap_step o = {0};
     enum imap_error error;
     bool login = m->auth == IMAP_AUTH_PASSWORD && (c->capabilities & m->capability) == 0;
     if (login && (c->capabilities & IMAP_CAP_LOGINDISABLED) != 0)
@@ -303,66 +248,12 @@ static enum imap_error sign_in(struct imap_connection *c, const char *secret)
     imap_state_enter(c, IMAP_STATE_AUTHENTICATE);
     error = login ? submit_login(c, secret, &o) : submit_authenticate(c, m, secret, &o);
     if (error != IMAP_OK)
-        return fail(c, error,
-                    "user name or secret cannot be sent (a control character in it, or too long); "
-                    "check username= and the token or password");
-    error = settle(c);
+        return imap_opening_fail(
+            c, error,
+            "user name or secret cannot be sent (a control character in it, or too long); "
+            "check username= and the token or password");
+    error = imap_opening_settle(c);
     return o.refused ? sign_in_refused(c, &o) : error;
-}
-
-/* Whether a refusal is about the connection, not about the command. */
-static bool fatal(enum imap_error error)
-{
-    return error != IMAP_OK && error != IMAP_ERR_NO && error != IMAP_ERR_BAD;
-}
-
-static enum imap_error submit_id(struct imap_connection *c, struct outcome *o)
-{
-    struct imap_command command;
-    *o = (struct outcome){0};
-    imap_command_id(&command, "outlookfs", OUTLOOKFS_VERSION);
-    return imap_pipeline_submit(c, &command, IMAP_REQUEST_PLAIN, on_done, o);
-}
-
-/* One verb, answered by OK or the end of the opening. */
-static enum imap_error ask(struct imap_connection *c, const char *verb)
-{
-    struct outcome o;
-    if (submit_verb(c, verb, &o) != IMAP_OK)
-        return fail(c, IMAP_ERR_MEMORY, "out of memory");
-    enum imap_error error = settle(c);
-    if (!o.refused)
-        return error;
-    if (!fatal(o.error)) /* no command works: the same ailment in other words */
-        imap_failure_from_server(&o.failure, IMAP_ERR_UNUSABLE, c->settings.host, verb, o.text);
-    return fail_as(c, &o.failure);
-}
-
-static enum imap_error probe(struct imap_connection *c)
-{
-    struct outcome outcomes[3] = {{0}};
-    bool names = (c->capabilities & IMAP_CAP_NAMESPACE) != 0;
-    imap_state_enter(c, IMAP_STATE_PROBE);
-    if (submit_verb(c, "CAPABILITY", &outcomes[0]) != IMAP_OK ||
-        ((c->capabilities & IMAP_CAP_ID) != 0 && submit_id(c, &outcomes[1]) != IMAP_OK) ||
-        submit_verb(c, names ? "NAMESPACE" : "NOOP", &outcomes[2]) != IMAP_OK) {
-        fail(c, IMAP_ERR_MEMORY, "out of memory");
-        imap_pipeline_abort(c, &c->failure); /* before the outcomes go */
-        return c->failure.error;
-    }
-    enum imap_error error = settle(c);
-    for (size_t i = 0; i < 3; i++) {
-        if (outcomes[i].refused && fatal(outcomes[i].error))
-            return fail_as(c, &outcomes[i].failure);
-    }
-    if (error != IMAP_OK)
-        return error;
-    if (outcomes[2].refused)
-        return ask(c, "NOOP");
-    /* Servers that name NAMESPACE only once signed in, without saying so in the tagged OK. */
-    if (!names && (c->capabilities & IMAP_CAP_NAMESPACE) != 0)
-        return ask(c, "NAMESPACE");
-    return IMAP_OK;
 }
 
 static enum imap_error open_steps(struct imap_connection *c, const char *secret)
@@ -379,7 +270,7 @@ static enum imap_error open_steps(struct imap_connection *c, const char *secret)
     if (error == IMAP_OK && !c->preauth)
         error = sign_in(c, secret);
     if (error == IMAP_OK)
-        error = probe(c);
+        error = imap_opening_probe(c);
     if (error == IMAP_OK)
         imap_state_enter(c, IMAP_STATE_READY);
     return error;

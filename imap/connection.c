@@ -85,6 +85,16 @@ static bool timed(const struct imap_connection *c)
     return oldest->kind != IMAP_REQUEST_IDLE || !c->idling || c->idle_ending;
 }
 
+/* RFC 4978 section 3: what follows the OK is compressed, be it in the same packet. */
+static void compress(struct imap_connection *c, const char *rest, size_t len)
+{
+    c->compressing = false;
+    if (imap_stream_compress(c->stream, rest, len) != IMAP_OK)
+        imap_connection_end_text(c, IMAP_ERR_MEMORY, "out of memory");
+    else
+        log_debug("imap: %s: compressed from here on", c->settings.host);
+}
+
 static void parse(struct imap_connection *c, size_t len)
 {
     for (size_t at = 0; at < len && !c->ended;) {
@@ -114,6 +124,10 @@ static void parse(struct imap_connection *c, size_t len)
             break;
         }
         at += used;
+        if (c->compressing) {
+            compress(c, c->in + at, len - at);
+            return;
+        }
     }
 }
 
@@ -123,7 +137,11 @@ static void receive(struct imap_connection *c)
         size_t got = 0;
         enum imap_error error = imap_stream_read(c->stream, c->in, sizeof c->in, &got);
         if (got == 0) {
-            if (error != IMAP_OK || c->write_failed)
+            if (error == IMAP_ERR_PROTOCOL)
+                imap_connection_end_text(c, error,
+                                         "what the server sent cannot be decompressed; try again, "
+                                         "or use compress=no");
+            else if (error != IMAP_OK || c->write_failed)
                 end_of_stream(c);
             return;
         }
@@ -137,8 +155,7 @@ static void receive(struct imap_connection *c)
  * the kernel's hands long before it is through a slow uplink. */
 static bool drained(struct imap_connection *c)
 {
-    uint64_t queued = imap_stream_queued(c->stream);
-    uint64_t acknowledged = queued < c->written ? c->written - queued : 0;
+    uint64_t acknowledged = imap_stream_acknowledged(c->stream);
     if (acknowledged < c->acknowledged + PROGRESS_BYTES)
         return false;
     c->acknowledged = acknowledged;

@@ -35,6 +35,7 @@ struct imap_settings {
     const char *cafile; /* adds these roots (PEM) to the system's; NULL: the system's alone */
     enum imap_auth auth;
     const char *username;
+    bool compress;          /* COMPRESS=DEFLATE where the server offers it */
     int connect_timeout_ms; /* TCP and TLS, each */
     int timeout_ms;         /* longest time without 1 KiB of progress or a completed command */
     int cancel_fd; /* readable: everything returns IMAP_ERR_CANCELLED at once; -1: none. Not read
@@ -84,8 +85,9 @@ struct imap_handler {
 /*
  * Connects, checks the certificate, signs in with `secret` (access token or password), and probes
  * with NAMESPACE where the server has it, else NOOP (OUTLOOK.md section 1: "authenticated but not
- * connected"), pipelined with CAPABILITY and ID. Returns IMAP_OK and the connection, or the error
- * with *failure filled for a person. `secret` is not kept. Handler and settings' strings must
+ * connected"), pipelined with CAPABILITY and ID, and COMPRESS (RFC 4978) where both sides want it,
+ * after the sign-in, so that no secret is compressed. Returns IMAP_OK and the connection, or the
+ * error with *failure filled for a person. `secret` is not kept. Handler and settings' strings must
  * outlive the connection.
  */
 enum imap_error imap_connection_open(struct imap_connection **connection,

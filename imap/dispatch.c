@@ -171,6 +171,8 @@ static void on_tagged(struct imap_connection *c, const struct imap_response *res
     imap_selected_answered(c, r, error == IMAP_OK);
     if (r->kind == IMAP_REQUEST_STARTTLS && error == IMAP_OK)
         c->switching = true;
+    if (r->kind == IMAP_REQUEST_COMPRESS && error == IMAP_OK)
+        c->compressing = true;
     if (r->kind == IMAP_REQUEST_IDLE && c->state == IMAP_STATE_IDLE)
         imap_state_enter(c, IMAP_STATE_READY);
     if (error == IMAP_ERR_UNUSABLE || error == IMAP_ERR_EXPIRED)

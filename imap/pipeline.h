@@ -1,7 +1,9 @@
 /*
  * The inside of a connection, shared by the files that make it up and by nobody else:
  *
- *   connect.c     opens: greeting, STARTTLS, sign-in, probe
+ *   connect.c     opens: greeting, STARTTLS, sign-in
+ *   probe.c       the end of the opening: capabilities anew, ID, NAMESPACE, COMPRESS
+ *   opening.c     what the two share: how a command of the opening ends, and the opening with it
  *   connection.c  the public calls: step, IDLE, close
  *   pipeline.c    requests: made from commands, found by tag, completed
  *   sending.c     their bytes on the way out: holds, sources, and what had gone out at the end
@@ -42,6 +44,7 @@ enum imap_request_kind {
     IMAP_REQUEST_APPEND,
     IMAP_REQUEST_COPY, /* UID COPY and UID MOVE */
     IMAP_REQUEST_STARTTLS,
+    IMAP_REQUEST_COMPRESS,
     IMAP_REQUEST_AUTHENTICATE,
     IMAP_REQUEST_IDLE,
 };
@@ -101,8 +104,9 @@ struct imap_connection {
     const char *auth_error; /* answers an error challenge of AUTHENTICATE */
 
     bool greeted, preauth;
-    bool switching; /* STARTTLS was accepted: not one byte more in clear text */
-    bool bye;       /* the BYE of our LOGOUT came */
+    bool switching;   /* STARTTLS was accepted: not one byte more in clear text */
+    bool compressing; /* COMPRESS was accepted: the byte after its OK is compressed */
+    bool bye;         /* the BYE of our LOGOUT came */
     bool write_failed;
     unsigned capabilities;
     bool capabilities_known;
@@ -121,7 +125,7 @@ struct imap_connection {
 
     int64_t progress_at;    /* clock_ms of the last progress */
     size_t progress_bytes;  /* moved since */
-    uint64_t acknowledged;  /* bytes sent that the other side's TCP has, at the last look */
+    uint64_t acknowledged;  /* imap_stream_acknowledged at the last look */
     uint64_t filled;        /* bytes ever put into out */
     uint64_t written;       /* bytes ever handed to the socket */
     size_t out_at, out_len; /* out[out_at .. out_len) waits for the socket */

@@ -17,7 +17,8 @@
  *
  * What was handed to the socket is counted in two offsets of the connection, bytes filled and bytes
  * written; a request knows where it begins between them. Under TLS a record that is not out whole
- * counts as not written, rightly, since the other side cannot read it.
+ * counts as not written, rightly, since the other side cannot read it. A compressed block counts as
+ * written before its first byte is out: of what is left of it later nobody knows whose it is.
  */
 #include "imap/pipeline.h"
 
@@ -173,8 +174,10 @@ bool imap_sending_flush(struct imap_connection *c)
             imap_sending_wipe(c);
             fill(c);
         }
-        if (c->ended || c->out_at == c->out_len)
+        if (c->ended)
             return true;
+        if (c->out_at == c->out_len)
+            return imap_stream_flush(c->stream) == IMAP_OK;
         size_t sent = 0;
         if (imap_stream_write(c->stream, c->out + c->out_at, c->out_len - c->out_at, &sent) !=
             IMAP_OK)

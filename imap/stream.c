@@ -8,6 +8,9 @@
  *
  * Under TLS a read may need to write and a write to read (key updates); the two `wants` flags
  * remember that for poll.
+ *
+ * Compression stands between the caller and TLS. A read takes from the wire once at most: a server
+ * that sends much of what inflates to nothing keeps nobody in here.
  */
 #include "imap/stream.h"
 
@@ -24,14 +27,17 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "imap/deflate.h"
 #include "imap/failure.h"
 #include "imap/tls.h"
 #include "imap/wait.h"
 
 struct imap_stream {
     int fd;
-    SSL *ssl; /* NULL: plain */
-    bool eof; /* recv returned 0 */
+    SSL *ssl;                     /* NULL: plain */
+    struct imap_deflate *deflate; /* NULL: not compressed */
+    uint64_t sent;                /* bytes ever handed to the socket */
+    bool eof;                     /* recv returned 0 */
     bool more;
     bool broken; /* OpenSSL must not be asked to say goodbye */
     bool read_wants_write, write_wants_read;
@@ -62,6 +68,7 @@ static int bio_write(BIO *bio, const char *from, size_t len, size_t *sent)
     if (n < 0 && would_block(errno))
         BIO_set_retry_write(bio);
     *sent = n > 0 ? (size_t)n : 0;
+    s->sent += *sent;
     return n > 0;
 }
 
@@ -119,6 +126,7 @@ void imap_stream_free(struct imap_stream **stream)
         SSL_free(s->ssl);
         ERR_clear_error();
     }
+    imap_deflate_free(&s->deflate);
     close(s->fd);
     free(s);
     *stream = NULL;
@@ -147,7 +155,7 @@ static enum imap_error plain_outcome(struct imap_stream *s, ssize_t n)
     return IMAP_ERR_CLOSED;
 }
 
-enum imap_error imap_stream_read(struct imap_stream *s, char *to, size_t room, size_t *got)
+static enum imap_error wire_read(struct imap_stream *s, char *to, size_t room, size_t *got)
 {
     enum imap_error error = IMAP_OK;
     *got = 0;
@@ -163,11 +171,35 @@ enum imap_error imap_stream_read(struct imap_stream *s, char *to, size_t room, s
         if (SSL_read_ex(s->ssl, to, room, got) != 1)
             error = tls_outcome(s, &s->read_wants_write, SSL_ERROR_WANT_WRITE);
     }
-    s->more = error == IMAP_OK && *got > 0;
     return error;
 }
 
-enum imap_error imap_stream_write(struct imap_stream *s, const char *from, size_t len, size_t *sent)
+/* *came: bytes that were taken from the wire. */
+static enum imap_error inflated_read(struct imap_stream *s, char *to, size_t room, size_t *got,
+                                     size_t *came)
+{
+    enum imap_error error = imap_inflate(s->deflate, to, room, got);
+    if (error != IMAP_OK || *got > 0)
+        return error;
+    size_t most = 0;
+    char *wire = imap_inflate_wants(s->deflate, &most);
+    error = wire_read(s, wire, most, came);
+    if (*came == 0)
+        return error;
+    imap_inflate_came(s->deflate, *came);
+    return imap_inflate(s->deflate, to, room, got);
+}
+
+enum imap_error imap_stream_read(struct imap_stream *s, char *to, size_t room, size_t *got)
+{
+    size_t came = 0;
+    enum imap_error error =
+        s->deflate == NULL ? wire_read(s, to, room, got) : inflated_read(s, to, room, got, &came);
+    s->more = error == IMAP_OK && (*got > 0 || came > 0);
+    return error;
+}
+
+static enum imap_error wire_write(struct imap_stream *s, const char *from, size_t len, size_t *sent)
 {
     *sent = 0;
     if (s->ssl == NULL) {
@@ -175,6 +207,7 @@ enum imap_error imap_stream_write(struct imap_stream *s, const char *from, size_
         if (n <= 0)
             return plain_outcome(s, n);
         *sent = (size_t)n;
+        s->sent += *sent;
         return IMAP_OK;
     }
     ERR_clear_error();
@@ -184,9 +217,51 @@ enum imap_error imap_stream_write(struct imap_stream *s, const char *from, size_
     return tls_outcome(s, &s->write_wants_read, SSL_ERROR_WANT_READ);
 }
 
+static bool pending(const struct imap_stream *s)
+{
+    size_t len = 0;
+    if (s->deflate != NULL)
+        imap_deflate_pending(s->deflate, &len);
+    return len > 0;
+}
+
+enum imap_error imap_stream_flush(struct imap_stream *s)
+{
+    while (pending(s)) {
+        size_t len = 0, sent = 0;
+        const char *from = imap_deflate_pending(s->deflate, &len);
+        enum imap_error error = wire_write(s, from, len, &sent);
+        if (error != IMAP_OK || sent == 0)
+            return error;
+        imap_deflate_sent(s->deflate, sent);
+    }
+    return IMAP_OK;
+}
+
+enum imap_error imap_stream_write(struct imap_stream *s, const char *from, size_t len, size_t *sent)
+{
+    if (s->deflate == NULL)
+        return wire_write(s, from, len, sent);
+    *sent = 0;
+    enum imap_error error = imap_stream_flush(s);
+    if (error != IMAP_OK || pending(s))
+        return error;
+    *sent = imap_deflate(s->deflate, from, len);
+    return *sent > 0 ? IMAP_OK : IMAP_ERR_CLOSED;
+}
+
+enum imap_error imap_stream_compress(struct imap_stream *s, const char *came, size_t len)
+{
+    s->deflate = imap_deflate_new(came, len);
+    if (s->deflate == NULL)
+        return IMAP_ERR_MEMORY;
+    s->more = true;
+    return IMAP_OK;
+}
+
 short imap_stream_events(const struct imap_stream *s, bool writing)
 {
-    bool out = s->read_wants_write || (writing && !s->write_wants_read);
+    bool out = s->read_wants_write || ((writing || pending(s)) && !s->write_wants_read);
     return out ? POLLIN | POLLOUT : POLLIN;
 }
 
@@ -200,10 +275,11 @@ bool imap_stream_more(const struct imap_stream *s)
     return s->more;
 }
 
-size_t imap_stream_queued(const struct imap_stream *s)
+uint64_t imap_stream_acknowledged(const struct imap_stream *s)
 {
     int queued = 0;
-    return ioctl(s->fd, SIOCOUTQ, &queued) == 0 && queued > 0 ? (size_t)queued : 0;
+    bool known = ioctl(s->fd, SIOCOUTQ, &queued) == 0 && queued > 0;
+    return known && (uint64_t)queued <= s->sent ? s->sent - (uint64_t)queued : s->sent;
 }
 
 static BIO *stream_bio(struct imap_stream *s)

@@ -109,6 +109,7 @@ static bool copy_settings(struct sync *sync, const struct sync_settings *s)
         .port = s->port,
         .tls = tls[s->tls],
         .cafile = sync->cafile,
+        .compress = s->compress,
         .auth = auth[s->auth],
         .username = sync->username,
         .connect_timeout_ms = s->timeout_ms < CONNECT_BOUND_MS ? s->timeout_ms : CONNECT_BOUND_MS,

@@ -74,6 +74,7 @@ struct sync_settings {
     uint16_t port;
     enum sync_tls tls;
     const char *cafile; /* or NULL */
+    bool compress;      /* COMPRESS=DEFLATE where the server offers it */
     enum sync_auth auth;
     const char *username;     /* NULL: the account */
     char *const *secret_argv; /* token_command or password_command as a list, or NULL */

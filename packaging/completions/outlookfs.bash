@@ -19,13 +19,14 @@ declare -gA _outlookfs_flags=(
 )
 
 # The mount options; "=" where there is a value, and the values, where they are known.
-_outlookfs_options="host= port= tls= cafile= auth= username= token_command= password_command= provider=
+_outlookfs_options="host= port= tls= cafile= compress= auth= username= token_command= password_command= provider=
     tenant= client_id= authority= cache_dir= cache_size= connections= timeout= subscribed names= fsname= log=
     debug poll= prefetch= delete= trash= commit= mark_seen ro allow_other allow_root noatime"
 declare -gA _outlookfs_values=(
     [host]="imap-mail.outlook.com outlook.office365.com"
     [port]="993 143"
     [tls]="implicit starttls none"
+    [compress]="yes no"
     [auth]="xoauth2 oauthbearer password"
     [provider]="microsoft live generic"
     [tenant]="common consumers organizations"

@@ -63,6 +63,7 @@ function __outlookfs_options
         port= 'its port' \
         tls= 'how the connection is protected' \
         cafile= 'trust these roots (PEM) too' \
+        compress= 'compress where the server can' \
         auth= 'how to sign in' \
         username= 'the name to sign in with' \
         token_command= 'its first line of output is an access token' \
@@ -100,6 +101,8 @@ function __outlookfs_values
             printf '%s\n' 993 143
         case tls
             printf '%s\n' implicit starttls none
+        case compress
+            printf '%s\n' yes no
         case auth
             printf '%s\n' xoauth2 oauthbearer password
         case provider

@@ -94,6 +94,8 @@ static void test_strings(void **state)
         {"port",                                                      false, "port needs a value"       },
         {"host=",                                                     false, "host needs a value"       },
         {"tls=ssl",                                                   false, "implicit|starttls|none"   },
+        {"compress=maybe",                                            false, "one of yes|no"            },
+        {"compress=no",                                               true,  ""                         },
         {"debug=1",                                                   false, "debug takes no value"     },
         {"cache_size=1K",                                             false, "cache_size=1K"            },
         {"connections=17",                                            false, "1 to 16"                  },

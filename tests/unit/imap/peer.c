@@ -17,14 +17,36 @@
 
 enum { PATIENCE_S = 20 };
 
-static ssize_t receive(struct peer *p, char *to, size_t room)
+static ssize_t receive_wire(struct peer *p, void *to, size_t room)
 {
     ssize_t n = p->ssl != NULL ? SSL_read(p->ssl, to, (int)room) : recv(p->fd, to, room, 0);
     p->received += n > 0 ? n : 0;
     return n;
 }
 
-static bool transmit(struct peer *p, const char *from, size_t len)
+static ssize_t receive(struct peer *p, char *to, size_t room)
+{
+    if (!p->compresses)
+        return receive_wire(p, to, room);
+    p->inflater.next_out = (unsigned char *)to;
+    p->inflater.avail_out = (unsigned)room;
+    for (;;) {
+        int code = inflate(&p->inflater, Z_SYNC_FLUSH);
+        ssize_t got = (ssize_t)(room - p->inflater.avail_out);
+        p->inflated += got;
+        if (got > 0)
+            return got;
+        if (code != Z_OK && code != Z_BUF_ERROR)
+            return -1;
+        ssize_t n = receive_wire(p, p->wire, sizeof p->wire);
+        if (n <= 0)
+            return n;
+        p->inflater.next_in = p->wire;
+        p->inflater.avail_in = (unsigned)n;
+    }
+}
+
+static bool transmit_wire(struct peer *p, const char *from, size_t len)
 {
     bool cut = p->cut_after >= 0 && p->sent + (long)len >= p->cut_after;
     if (cut)
@@ -39,6 +61,25 @@ static bool transmit(struct peer *p, const char *from, size_t len)
         len -= (size_t)n;
     }
     return !cut;
+}
+
+/* Compressed and flushed to the end of a byte: at most some bytes more than `len`. */
+static size_t pack(struct peer *p, const char *from, size_t len, char *to, size_t room)
+{
+    p->deflater.next_in = (unsigned char *)(uintptr_t)from;
+    p->deflater.avail_in = (unsigned)len;
+    p->deflater.next_out = (unsigned char *)to;
+    p->deflater.avail_out = (unsigned)room;
+    deflate(&p->deflater, Z_SYNC_FLUSH);
+    return room - p->deflater.avail_out;
+}
+
+static bool transmit(struct peer *p, const char *from, size_t len)
+{
+    char packed[16384];
+    if (!p->compresses)
+        return transmit_wire(p, from, len);
+    return transmit_wire(p, packed, pack(p, from, len, packed, sizeof packed));
 }
 
 static void pause_ms(long ms)
@@ -139,6 +180,32 @@ static bool inject(struct peer *p, const char *text)
     return transmit(p, lines, (size_t)len);
 }
 
+static bool compress_from_here(struct peer *p, const char *text)
+{
+    char packet[16384], second[8192];
+    size_t first = strcspn(text, "|");
+    int len = snprintf(packet, sizeof packet, "%.*s\r\n", (int)first, text);
+    inflateInit2(&p->inflater, -15);
+    deflateInit2(&p->deflater, 6, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY);
+    p->inflater.next_in = p->wire;
+    p->compresses = true;
+    if (text[first] == '|') {
+        int more = snprintf(second, sizeof second, "%s\r\n", text + first + 1);
+        len += (int)pack(p, second, (size_t)more, packet + len, sizeof packet - (size_t)len);
+    }
+    return transmit_wire(p, packet, (size_t)len);
+}
+
+static bool empty_blocks(struct peer *p, long count)
+{
+    while (count-- > 0) {
+        if (!transmit_wire(p, "\0\0\0\xff\xff", 5))
+            return false;
+        pause_ms(1);
+    }
+    return true;
+}
+
 static bool dribble(struct peer *p, const char *text)
 {
     char *rest = NULL;
@@ -183,6 +250,12 @@ static bool obey(struct peer *p, const char *line)
         return send_line(p, text);
     case 'I':
         return inject(p, text);
+    case 'Z':
+        return compress_from_here(p, text);
+    case 'E':
+        return empty_blocks(p, strtol(text, NULL, 10));
+    case 'B':
+        return transmit_wire(p, text, strlen(text));
     case 'R':
         return transmit(p, text, strlen(text));
     case 'C':
@@ -244,6 +317,10 @@ static void *run(void *arg)
     converse(p);
     if (p->ssl != NULL)
         SSL_free(p->ssl);
+    if (p->compresses) {
+        inflateEnd(&p->inflater);
+        deflateEnd(&p->deflater);
+    }
     ERR_clear_error();
     shutdown(p->fd, SHUT_WR);
     ssize_t rest;
@@ -269,6 +346,9 @@ void peer_start(struct peer *p)
     p->fd = -1;
     p->ssl = NULL;
     p->sent = p->received = 0;
+    p->compresses = false;
+    p->inflated = 0;
+    p->inflater = p->deflater = (z_stream){0};
     p->in_len = 0;
     p->logged_out = false;
     p->mismatch[0] = '\0';

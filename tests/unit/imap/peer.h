@@ -11,9 +11,10 @@
  *   F n         send n bytes 'x', as fast as they go
  *   T           start TLS as the server             P ms     pause
  *   I a|b       send two lines in one packet
- *   H           say nothing until the client hangs up
- *   X           hang up at once
- * After the last line it answers LOGOUT and waits until the client hangs up.
+ *   Z a|b       send the line a; from its end on both sides compress (RFC 4978), so b, which goes
+ * in the same packet, is compressed. B text: send it without CRLF, not compressed; E n: n blocks of
+ * deflate that hold nothing, 1 ms apart H           say nothing until the client hangs up X hang up
+ * at once After the last line it answers LOGOUT and waits until the client hangs up.
  */
 #ifndef OUTLOOKFS_TESTS_UNIT_IMAP_PEER_H
 #define OUTLOOKFS_TESTS_UNIT_IMAP_PEER_H
@@ -22,6 +23,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <zlib.h>
 
 struct peer {
     const char *script;
@@ -35,6 +37,10 @@ struct peer {
     SSL *ssl;
     pthread_t thread;
     long sent, received;
+    bool compresses;
+    long inflated; /* bytes of what was received, once both compress */
+    z_stream inflater, deflater;
+    unsigned char wire[16384]; /* inflater.next_in points here */
     bool logged_out;
     char in[65536]; /* what the client sent and no C line has taken yet */
     size_t in_len;
