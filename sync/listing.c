@@ -33,7 +33,7 @@ struct window {
 static void listing_free(struct listing *listing)
 {
     rows_free(&listing->rows);
-    flag_rows_free(&listing->flag_rows);
+    refresh_free(&listing->refresh);
     free(listing);
 }
 
@@ -48,7 +48,7 @@ static void landed(void *ctx, const struct cache_change *change)
         sync_changed_listing(listing->worker->sync, change);
 }
 
-static void fail(struct listing *listing, enum imap_error error, enum sync_error why)
+void listing_fail(struct listing *listing, enum imap_error error, enum sync_error why)
 {
     if (listing->failed)
         return;
@@ -65,9 +65,9 @@ static void store(struct listing *listing, uint32_t through, bool complete)
     enum cache_error error = rows_store(listing->rows, w->sync, listing->job->mailbox,
                                         listing->uidvalidity, through, complete, landed, listing);
     if (error == CACHE_ERR_STALE) /* another connection met a new UIDVALIDITY: start over */
-        fail(listing, IMAP_ERR_UNAVAILABLE, SYNC_ERR_UNREACHABLE);
+        listing_fail(listing, IMAP_ERR_UNAVAILABLE, SYNC_ERR_UNREACHABLE);
     else if (error != CACHE_OK)
-        fail(listing, IMAP_OK, sync_error_of_cache(error));
+        listing_fail(listing, IMAP_OK, sync_error_of_cache(error));
     else if (listing->last_ino > before)
         job_landed(w->sync, listing->job, listing->last_ino);
 }
@@ -125,7 +125,7 @@ static void conclude(struct listing *listing)
 void listing_end(struct job *job, enum imap_error error)
 {
     if (error != IMAP_OK)
-        fail(job->listing, error, sync_error_of_imap(error));
+        listing_fail(job->listing, error, sync_error_of_imap(error));
     conclude(job->listing);
 }
 
@@ -168,7 +168,7 @@ static void window_done(void *ctx, const struct imap_completion *completion)
     worker_note(listing->worker, completion);
     listing->pending--;
     if (completion->error != IMAP_OK)
-        fail(listing, completion->error, sync_error_of_imap(completion->error));
+        listing_fail(listing, completion->error, sync_error_of_imap(completion->error));
     if (!listing->failed) {
         if (window->to == UINT32_MAX && listing->end == UINT32_MAX)
             listing->end = highest_seen(listing);
@@ -215,7 +215,8 @@ static void windows_fill(struct listing *listing)
 {
     if (listing->pending < WINDOWS_AHEAD && listing->next <= listing->end &&
         limiter_holds(listing->worker->sync))
-        fail(listing, IMAP_ERR_THROTTLED, SYNC_ERR_THROTTLED); /* it goes on from `known` later */
+        listing_fail(listing, IMAP_ERR_THROTTLED,
+                     SYNC_ERR_THROTTLED); /* it goes on from `known` later */
     while (!listing->failed && listing->pending < WINDOWS_AHEAD && listing->next <= listing->end) {
         uint32_t to =
             listing->end == UINT32_MAX ? UINT32_MAX : window_end(listing->next, listing->width);
@@ -223,7 +224,7 @@ static void windows_fill(struct listing *listing)
             to = listing->end;
         enum imap_error error = window_submit(listing, listing->next, to);
         if (error != IMAP_OK) {
-            fail(listing, error, sync_error_of_imap(error));
+            listing_fail(listing, error, sync_error_of_imap(error));
             return;
         }
         if (to >= listing->end)
@@ -242,8 +243,8 @@ static void go_on(struct listing *listing)
     if (listing->pending > 0)
         return;
     if (!listing->failed && !all_known(listing))
-        fail(listing, IMAP_ERR_PROTOCOL,
-             SYNC_ERR_REFUSED); /* every window was answered: cannot be */
+        listing_fail(listing, IMAP_ERR_PROTOCOL,
+                     SYNC_ERR_REFUSED); /* every window was answered: cannot be */
     if (!listing->failed && refresh_due(listing)) {
         listing->checking = true;
         refresh_start(listing);
@@ -312,7 +313,7 @@ static void listing_examined(void *ctx, const struct imap_completion *completion
         why = take_bearings(listing);
     if (why != SYNC_OK) {
         bool retry = completion->error != IMAP_OK && completion->error != IMAP_ERR_NO;
-        fail(listing, retry ? completion->error : IMAP_OK, why);
+        listing_fail(listing, retry ? completion->error : IMAP_OK, why);
     } else {
         nothing_new(listing);
     }
@@ -362,7 +363,7 @@ void listing_start(struct worker *w, struct job *job)
     uint32_t to = listing->was_listed ? UINT32_MAX : window_end(from, WINDOW_MESSAGES);
     error = window_submit(listing, from, to);
     if (error != IMAP_OK)
-        fail(listing, error, sync_error_of_imap(error));
+        listing_fail(listing, error, sync_error_of_imap(error));
     listing->next = to == UINT32_MAX ? UINT32_MAX : to + 1;
 }
 
@@ -384,7 +385,17 @@ void listing_fetch(struct job *job, const struct imap_fetch *fetch)
         listing->highest = fetch->uid;
     listing->came++;
     if (!rows_add(listing->rows, fetch, listing->worker->sync->uid_names))
-        fail(listing, IMAP_OK, SYNC_ERR_MEMORY);
+        listing_fail(listing, IMAP_OK, SYNC_ERR_MEMORY);
     if (rows_count(listing->rows) >= STORE_AT)
         store(listing, 0, false);
+}
+
+bool listing_searched(struct job *job, const struct imap_search *found)
+{
+    struct listing *listing = job->listing;
+    if (listing == NULL || !listing->checking)
+        return false;
+    if (!listing->failed)
+        refresh_search(listing, found);
+    return true;
 }

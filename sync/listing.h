@@ -1,6 +1,7 @@
 /*
  * A mailbox's listing, shared by the files that make one: listing.c (windows of messages),
- * refresh.c (what went and what changed) and rows.c (messages on their way to the cache).
+ * refresh.c (what went and what changed), rows.c (messages on their way to the cache) and
+ * flag_rows.c (what the server named in a refresh).
  *
  * All of it belongs to the worker that holds the listing's job and runs in its thread.
  */
@@ -9,11 +10,18 @@
 
 #include "sync/internal.h"
 
+struct listing;
+struct refresh;
+
 /* listing.c: a mailbox's messages, first listing and what is new. */
 void listing_start(struct worker *w, struct job *job);
 void listing_fetch(struct job *job, const struct imap_fetch *fetch);
+/* False: it has not searched. */
+bool listing_searched(struct job *job, const struct imap_search *found);
 /* The refresh (refresh.c) is through, or failed. */
 void listing_end(struct job *job, enum imap_error error);
+/* It has failed for this reason, if not before: what is still on its way is waited for. */
+void listing_fail(struct listing *listing, enum imap_error error, enum sync_error why);
 /* Messages that came so far, of those that the server says there are: `exists` at most. */
 uint32_t listing_landed(const struct listing *listing);
 
@@ -43,21 +51,46 @@ struct listing {
     bool missing;          /* the server has another count of messages */
     bool since;            /* what changed since then is asked for (RFC 7162) */
     bool in_step;          /* the cache has the flags as of `modseq` */
-    int64_t asked;         /* clock_ms of the question about flags under way */
-    bool by_flags;         /* and looks at the flags, not only for what went */
-    uint32_t check_next, check_end;
-    uint64_t last_ino; /* the highest inode number that landed */
+    bool by_flags;         /* the refresh reads the flags, and sees what went by the way */
+    uint32_t check_end;    /* the last UID that the refresh asked about */
+    uint64_t last_ino;     /* the highest inode number that landed */
     struct rows *rows;
-    struct flag_rows *flag_rows;
+    struct refresh *refresh;
 };
 
 /* refresh.c: what went and whose flags changed, of the messages that are known already. */
 bool refresh_due(struct listing *listing);
 void refresh_start(struct listing *listing);
 void refresh_fetch(struct listing *listing, const struct imap_fetch *fetch);
+void refresh_search(struct listing *listing, const struct imap_search *found);
 /* Messages that the server has named so far. */
 uint64_t refresh_named(const struct listing *listing);
-void flag_rows_free(struct flag_rows **rows);
+/* Once nothing of it is on its way. */
+void refresh_free(struct refresh **refresh);
+
+/* flag_rows.c: messages that the server named, with their flags. */
+struct flag_row {
+    uint32_t uid;
+    uint64_t modseq; /* 0: not told */
+    char *flags;     /* malloc; NULL: not told */
+};
+struct flag_rows {
+    struct flag_row *items;
+    size_t count, room;
+};
+void flag_rows_clear(struct flag_rows *rows);
+void flag_rows_free(struct flag_rows *rows);
+/* One more, of which nothing but the UID is known; NULL without memory. */
+struct flag_row *flag_rows_add(struct flag_rows *rows, uint32_t uid);
+/* Puts them in order and leaves one a UID: servers may tell of a change to a message that they have
+ * named already. */
+void flag_rows_unique(struct flag_rows *rows);
+/* Whether it is among them, once they stand in order. */
+bool flag_rows_has(const struct flag_rows *rows, uint32_t uid);
+/* Brings the flags that were told to the cache, but for those that a STORE of ours has overtaken
+ * since `asked` (clock_ms). */
+enum cache_error flag_rows_store(struct listing *listing, const struct flag_rows *rows,
+                                 int64_t asked);
 
 /* rows.c: messages of a listing on their way to the cache. */
 struct rows;

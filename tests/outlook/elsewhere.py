@@ -66,6 +66,8 @@ class Elsewhere:
         with self._selected(mailbox):
             for uid in self._search("ALL"):
                 line = self._uid("FETCH", uid, "(FLAGS INTERNALDATE BODY.PEEK[])")
+                if line[0] is None:
+                    continue  # somebody else took it away meanwhile
                 text = line[0][0] + (line[1] if len(line) > 1 and isinstance(line[1], bytes) else b"")
                 flags = re.search(rb"FLAGS \(([^)]*)\)", text)[1].decode().split()
                 found[uid] = (" ".join(flag for flag in flags if flag != "\\Recent"),

@@ -499,12 +499,16 @@ static bool v_expunge(struct session *s, const char *tag, const char *args)
     return expunge(s, tag, NULL);
 }
 
+/* DELETED, or UID with a range. */
 static bool v_search(struct session *s, const char *tag, const char *args)
 {
     struct store_mailbox *box = box_of(s->mailbox);
+    unsigned first = 0, last = 0;
+    bool range = sscanf(args, "UID %u:%u", &first, &last) == 2;
     say(s, "* SEARCH");
     for (size_t i = 0; i < box->count; i++) {
-        if (box->messages[i].deleted)
+        uint32_t uid = box->messages[i].uid;
+        if (range ? first <= uid && uid <= last : box->messages[i].deleted)
             say(s, " %u", box->messages[i].uid);
     }
     return say(s, "\r\n%s OK done\r\n", tag);

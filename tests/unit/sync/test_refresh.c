@@ -1,0 +1,176 @@
+/*
+ * The second half of a refresh (sync/refresh.c): what went, and whose flags changed, over a server
+ * that can do little and one that can do more.
+ */
+#include "tests/unit/test.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "message/summary.h"
+#include "tests/unit/sync/rig.h"
+
+static const uint32_t few[] = {1, 2, 3, 10, 11}, left[] = {1, 3, 11};
+
+#define PLAIN     "IMAP4rev1 LITERAL+ NAMESPACE"
+#define SEARCHING PLAIN " UIDPLUS"
+#define EXTENDED  SEARCHING " ESEARCH"
+
+static atomic_uint searches, most_ahead;
+
+/* Commands that came behind the one that is being answered. */
+static unsigned ahead_of(const struct session *s)
+{
+    static char bytes[4 * SERVER_LINE_MAX];
+    unsigned commands = 0;
+    size_t len = s->in_len;
+    memcpy(bytes, s->in, len);
+    ssize_t more = recv(s->fd, bytes + len, sizeof bytes - len, MSG_PEEK | MSG_DONTWAIT);
+    len += more > 0 ? (size_t)more : 0;
+    for (size_t i = 0; i < len; i++)
+        commands += bytes[i] == '\n';
+    return commands;
+}
+
+/* The first window is answered once others have come, or nobody waits for them any more. */
+static bool waits_for_more(struct session *s, const char *tag, const char *command)
+{
+    int64_t deadline = clock_ms() + 2000;
+    if (strstr(command, "(UID FLAGS)") == NULL)
+        return false;
+    unsigned ahead = ahead_of(s);
+    while (atomic_load(&most_ahead) == 0 && ahead < 3 && clock_ms() < deadline) {
+        poll(&(struct pollfd){.fd = -1}, 1, 5);
+        ahead = ahead_of(s);
+    }
+    if (ahead > atomic_load(&most_ahead))
+        atomic_store(&most_ahead, ahead);
+    return false;
+}
+
+/* An opendir waits no longer than a second for a refresh. */
+static bool comes_to(struct rig *rig, const char *mailbox, uint64_t messages)
+{
+    int64_t deadline = clock_ms() + RIG_PATIENCE_MS;
+    while (rig_count(rig, mailbox) != messages && clock_ms() < deadline)
+        poll(&(struct pollfd){.fd = -1}, 1, 10);
+    return rig_count(rig, mailbox) == messages;
+}
+
+static void test_windows_go_ahead(void **state)
+{
+    enum { MANY = 26000, LEFT = MANY - 2 };
+    static uint32_t uids[MANY];
+    struct rig rig;
+    for (uint32_t i = 0; i < MANY; i++)
+        uids[i] = i * 3 + 1;
+    rig_init(&rig, uids, MANY);
+    atomic_store(&most_ahead, 0);
+    assert_int_equal(rig_start(&rig), SYNC_OK);
+    assert_int_equal(rig_list(&rig, "INBOX"), SYNC_OK);
+    atomic_store(&rig.server.count, LEFT);
+    atomic_store(&rig.server.hook, waits_for_more);
+    rig_age(&rig, "INBOX");
+    assert_int_equal(rig_list(&rig, "INBOX"), SYNC_OK);
+    assert_true(comes_to(&rig, "INBOX", LEFT));
+    assert_in_range(atomic_load(&most_ahead), 3, 9); /* six windows, and never without bound */
+    rig_end(&rig);
+}
+
+/* "UID SEARCH [RETURN (ALL)] UID a:b", as both kinds of servers answer it. */
+static bool finds(struct session *s, const char *tag, const char *command)
+{
+    unsigned first, last;
+    const char *range = strstr(command, " UID ");
+    if (strncmp(command, "UID SEARCH", 10) != 0)
+        return false;
+    atomic_fetch_add(&searches, 1);
+    bool extended = strstr(command, "RETURN (ALL)") != NULL;
+    if (range == NULL || sscanf(range, " UID %u:%u", &first, &last) != 2)
+        return session_send(s, "%s BAD Command Argument Error. 11\r\n", tag);
+    const char *before = extended ? " UID ALL " : " ";
+    session_send(s, extended ? "* ESEARCH (TAG \"%s\")" : "* SEARCH", tag);
+    for (size_t i = 0; i < atomic_load(&s->server->count); i++) {
+        if (s->server->uids[i] >= first && s->server->uids[i] <= last) {
+            session_send(s, "%s%u", before, s->server->uids[i]);
+            before = extended ? "," : " ";
+        }
+    }
+    return session_send(s, "\r\n%s OK done\r\n", tag);
+}
+
+static bool refuses(struct session *s, const char *tag, const char *command)
+{
+    if (strncmp(command, "UID SEARCH", 10) != 0)
+        return false;
+    atomic_fetch_add(&searches, 1);
+    return session_send(s, "%s BAD Command Argument Error. 11\r\n", tag);
+}
+
+/* More than there can be, all the same. */
+static bool boasts(struct session *s, const char *tag, const char *command)
+{
+    if (strncmp(command, "UID SEARCH", 10) != 0)
+        return false;
+    atomic_fetch_add(&searches, 1);
+    return session_send(s, "* ESEARCH (TAG \"%s\") UID ALL 1:4294967295\r\n%s OK done\r\n", tag,
+                        tag);
+}
+
+/* Says OK, and names one too few. */
+static bool forgets(struct session *s, const char *tag, const char *command)
+{
+    if (strncmp(command, "UID SEARCH", 10) != 0)
+        return false;
+    atomic_fetch_add(&searches, 1);
+    return session_send(s, "* SEARCH 1 1 11 11\r\n%s OK done\r\n", tag);
+}
+
+static void test_what_went_by_search(void **state)
+{
+    static const struct {
+        const char *capabilities;
+        server_hook *hook;
+        unsigned left, searches, flags; /* what is asked, and messages in the end */
+    } cases[] = {
+        {SEARCHING, finds,   3, 1, 0},
+        {EXTENDED,  finds,   3, 1, 0},
+        {SEARCHING, refuses, 3, 1, 1},
+        {EXTENDED,  boasts,  5, 1, 0},
+        {SEARCHING, forgets, 5, 1, 0},
+        {PLAIN,     finds,   3, 0, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig rig;
+        rig_init(&rig, few, 5);
+        rig.server.capabilities = cases[i].capabilities;
+        assert_int_equal(rig_start(&rig), SYNC_OK);
+        assert_int_equal(rig_list(&rig, "INBOX"), SYNC_OK);
+        rig.server.uids = left;
+        atomic_store(&rig.server.count, 3);
+        atomic_store(&rig.server.hook, cases[i].hook);
+        atomic_store(&searches, 0);
+        unsigned fetches = atomic_load(&rig.server.fetches);
+        rig_age(&rig, "INBOX");
+        assert_int_equal(rig_list(&rig, "INBOX"), SYNC_OK);
+        assert_int_equal(rig_count(&rig, "INBOX"), cases[i].left);
+        assert_int_equal(rig_message(&rig, "INBOX", 2) == 0, cases[i].left == 3);
+        assert_int_not_equal(rig_message(&rig, "INBOX", 3), 0);
+        assert_int_equal(atomic_load(&searches), cases[i].searches);
+        assert_int_equal(atomic_load(&rig.server.fetches) - fetches, 1 + cases[i].flags);
+        rig_end(&rig);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_windows_go_ahead),
+        cmocka_unit_test(test_what_went_by_search),
+    };
+    message_init();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
