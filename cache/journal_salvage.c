@@ -56,6 +56,8 @@ void journal_salvage(struct journal *journal)
     }
     sqlite3_finalize(statement);
     db_close(&db);
+    if (saved > 0 && fsync(journal->outbox_fd) != 0)
+        log_error("journal: the outbox does not sync: %s", strerror(errno));
     if (saved > 0)
         log_warn("journal: %u messages were saved from the damaged database", saved);
 }

@@ -38,6 +38,7 @@ void batch_landed(struct batch *batch)
     for (struct batch **at = &sync->flying; *at != NULL; at = &(*at)->flies) {
         if (*at == batch) {
             *at = batch->flies;
+            sync->queue_moves = true;
             break;
         }
     }

@@ -285,8 +285,9 @@ struct sync {
     struct hold *holds;       /* messages that clerks are at work on */
     pthread_cond_t hold_over;
     struct change *queue, *queue_last; /* those that may go; oldest first */
-    struct batch *flying;              /* what workers have, or are to take */
-    uint64_t last_number;              /* of a change */
+    bool queue_moves; /* one of them may go now: since the last look one came, or a batch landed */
+    struct batch *flying; /* what workers have, or are to take */
+    uint64_t last_number; /* of a change */
     struct bearing *bearings;
     size_t bearing_count;
     struct claim *claims; /* a ring */

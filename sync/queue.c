@@ -87,6 +87,36 @@ bool change_is_followed(const struct change *change)
     return last != NULL && last != change;
 }
 
+/* ---- lanes ---- */
+
+static bool same_text(const char *a, const char *b)
+{
+    return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
+}
+
+static bool of_mailboxes(enum journal_kind kind)
+{
+    return kind >= JOURNAL_CREATE;
+}
+
+static bool same_lane(const struct change *a, const struct change *b)
+{
+    return a->kind == b->kind && a->mailbox == b->mailbox && a->target == b->target &&
+           a->background == b->background &&
+           a->row.intent.uidvalidity == b->row.intent.uidvalidity &&
+           same_text(a->row.intent.flags, b->row.intent.flags);
+}
+
+static bool lane_full_locked(const struct sync *sync, const struct change *change)
+{
+    unsigned flying = 0;
+    for (const struct batch *batch = sync->flying; batch != NULL; batch = batch->flies)
+        flying += batch->changes != NULL && same_lane(batch->changes, change);
+    return flying >= (!change->background ? 16u : change->kind == JOURNAL_APPEND ? 4u : 1u);
+}
+
+/* ---- in and out ---- */
+
 void change_queue(struct change *change)
 {
     struct sync *sync = change->sync;
@@ -94,6 +124,7 @@ void change_queue(struct change *change)
     change->next = NULL;
     *(sync->queue != NULL ? &sync->queue_last->next : &sync->queue) = change;
     sync->queue_last = change;
+    sync->queue_moves = sync->queue_moves || !lane_full_locked(sync, change);
     pthread_mutex_unlock(&sync->lock);
 }
 
@@ -145,33 +176,7 @@ void changes_connected(struct sync *sync)
     pthread_mutex_unlock(&sync->lock);
 }
 
-/* ---- lanes ---- */
-
-static bool same_text(const char *a, const char *b)
-{
-    return strcmp(a != NULL ? a : "", b != NULL ? b : "") == 0;
-}
-
-static bool of_mailboxes(enum journal_kind kind)
-{
-    return kind >= JOURNAL_CREATE;
-}
-
-static bool same_lane(const struct change *a, const struct change *b)
-{
-    return a->kind == b->kind && a->mailbox == b->mailbox && a->target == b->target &&
-           a->background == b->background &&
-           a->row.intent.uidvalidity == b->row.intent.uidvalidity &&
-           same_text(a->row.intent.flags, b->row.intent.flags);
-}
-
-static bool lane_full_locked(const struct sync *sync, const struct change *change)
-{
-    unsigned flying = 0;
-    for (const struct batch *batch = sync->flying; batch != NULL; batch = batch->flies)
-        flying += batch->changes != NULL && same_lane(batch->changes, change);
-    return flying >= (!change->background ? 16u : change->kind == JOURNAL_APPEND ? 4u : 1u);
-}
+/* ---- the brake ---- */
 
 /* The brake on expunging (CONTRACT.md 2): whether one more has to wait. */
 static bool braked_locked(struct sync *sync, const struct change *change, int64_t now)
@@ -190,6 +195,7 @@ static void brake_passed(struct sync *sync, struct task *task)
 {
     pthread_mutex_lock(&sync->lock);
     sync->brake_timed = false;
+    sync->queue_moves = true;
     pthread_mutex_unlock(&sync->lock);
     free(task);
 }
@@ -206,7 +212,7 @@ static void brake_on_locked(struct sync *sync, int64_t now)
     sync->brake_timed = true;
     struct task *task = calloc(1, sizeof *task);
     if (task == NULL)
-        return; /* the next task's end looks again */
+        return; /* what lands next looks again */
     *task = (struct task){.run = brake_passed, .due = sync->brake_from + BRAKE_MS};
     clerk_task_locked(sync, task);
 }
@@ -263,7 +269,8 @@ static struct batch *form(struct sync *sync)
     uint64_t bytes = 0;
     int64_t now = clock_ms();
     pthread_mutex_lock(&sync->lock);
-    for (struct change **at = &sync->queue; *at != NULL;) {
+    bool moves = sync->queue_moves || sync->stopping;
+    for (struct change **at = &sync->queue; moves && *at != NULL;) {
         struct change *change = *at, *first = batch->changes;
         bool brake = braked_locked(sync, change, now);
         if (brake)
@@ -281,6 +288,7 @@ static struct batch *form(struct sync *sync)
         if (change->singly || of_mailboxes(change->kind))
             break;
     }
+    sync->queue_moves = batch->changes != NULL; /* the next look may find more */
     if (batch->changes != NULL) {
         batch->flies = sync->flying;
         sync->flying = batch;

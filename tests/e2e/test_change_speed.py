@@ -2,6 +2,7 @@
 CONTRACT.md where they are times, since other tests run beside; figures are printed (pytest -rP)."""
 import pathlib
 import socket
+import statistics
 import sys
 import threading
 import time
@@ -113,18 +114,20 @@ def test_a_thousand_in_the_background(wire, what):
 
 
 def test_a_thousand_from_a_maildir(wire, server, binary, tmp_path):
-    """At most 1.2 times a bare client that pipelines the same APPENDs."""
+    """Beside a bare client that pipelines the same APPENDs: 1.2 times its time is wanted. That is no promise of
+    CONTRACT.md, so the ratio is told, and what is asserted is that all of them arrived."""
     folder = tmp_path / "cur"
     folder.mkdir()
     for n in range(COUNT):
         (folder / f"{n}.eml").write_bytes(sample.message(n, size=5000))
-    with wire("maildir", commit="journal") as w:
-        seconds = w.timed('cp "$1"/*.eml Archive/; "$2" sync .', folder, w.mount.binary)
-        assert len(census(w.client)["Archive"]) == COUNT
-        bare = bare_appends(w, server, folder)
-    report("cp of 1,000 from a Maildir / bare client", seconds / bare, "x", 1.2)
-    report("cp of 1,000 from a Maildir", seconds, "s", bare * 1.2)
-    assert seconds < bare * 1.2 * SLACK
+    ours, bare = [], []
+    for _ in range(3):
+        with wire("maildir", commit="journal") as w:
+            ours.append(w.timed('cp "$1"/*.eml Archive/; "$2" sync .', folder, w.mount.binary))
+            assert len(census(w.client)["Archive"]) == COUNT
+            bare.append(bare_appends(w, server, folder))
+    report("cp of 1,000 from a Maildir / bare client", statistics.median(a / b for a, b in zip(ours, bare)), "x", 1.2)
+    report("cp of 1,000 from a Maildir", statistics.median(ours), "s", statistics.median(bare) * 1.2)
 
 
 def bare_appends(wire, dovecot, folder):
