@@ -122,8 +122,9 @@ class Attached:
                 self.known.add(tid)
                 ptrace(SEIZE, tid, SEIZED)
                 ptrace(INTERRUPT, tid)
-                os.waitpid(tid, WALL)
-                ptrace(SYSCALL, tid)
+                with contextlib.suppress(ChildProcessError):  # it ended before it was held
+                    os.waitpid(tid, WALL)
+                    ptrace(SYSCALL, tid)
 
     def entered(self, tid):
         """At the start of a call; True: this is the place."""
