@@ -9,14 +9,14 @@
 
 enum { PAGE = 64 }; /* entries read at a time */
 
-static void place_set(struct cache_place *place, const struct cache_inode *inode)
+static void place_set(struct cache_dentry *place, const struct cache_inode *inode)
 {
     place->parent = inode->parent;
     place->ino = inode->ino;
     memcpy(place->name, inode->name, sizeof place->name);
 }
 
-enum cache_error cache_place_of(struct cache *cache, int64_t message, struct cache_place *place)
+enum cache_error cache_dentry_of(struct cache *cache, int64_t message, struct cache_dentry *place)
 {
     struct cache_inode inode = {0};
     struct db *db = pool_borrow(&cache->index_readers);
@@ -31,7 +31,7 @@ enum cache_error cache_place_of(struct cache *cache, int64_t message, struct cac
 }
 
 /* The next entries behind `place`, which moves to the last of them. */
-static enum cache_error read_page(struct cache *cache, struct cache_place *place,
+static enum cache_error read_page(struct cache *cache, struct cache_dentry *place,
                                   enum cache_order order, struct cache_inode *page, size_t max,
                                   size_t *count)
 {
@@ -82,7 +82,7 @@ enum cache_error cache_body_here(struct cache *cache, int64_t message, bool *her
 }
 
 /* Adds what counts of a page; `place` goes back to the last entry that was looked at. */
-static enum cache_error take_page(struct cache *cache, struct cache_place *place,
+static enum cache_error take_page(struct cache *cache, struct cache_dentry *place,
                                   const struct cache_inode *page, size_t len,
                                   enum cache_near_what what, struct cache_near *rows, size_t max,
                                   size_t *count)
@@ -108,7 +108,7 @@ static enum cache_error take_page(struct cache *cache, struct cache_place *place
     return error;
 }
 
-enum cache_error cache_near(struct cache *cache, struct cache_place *place, enum cache_order order,
+enum cache_error cache_near(struct cache *cache, struct cache_dentry *place, enum cache_order order,
                             enum cache_near_what what, struct cache_near *rows, size_t max,
                             size_t *count, bool *end)
 {
@@ -119,7 +119,7 @@ enum cache_error cache_near(struct cache *cache, struct cache_place *place, enum
     *end = false;
     while (error == CACHE_OK && *count < max && looked < CACHE_NEAR_LOOK && !*end) {
         size_t len = 0;
-        struct cache_place next = *place;
+        struct cache_dentry next = *place;
         error = read_page(cache, &next, order, page, room, &len);
         if (error == CACHE_OK)
             error = take_page(cache, place, page, len, what, rows, max, count);

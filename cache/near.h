@@ -12,14 +12,15 @@
 enum cache_order { CACHE_BY_INODE, CACHE_BY_INODE_BACK, CACHE_BY_NAME, CACHE_BY_NAME_BACK };
 enum { CACHE_ORDERS = 4 };
 
-/* An entry of a directory, as a place in each of its orders. A value: copy it freely. */
-struct cache_place {
+/* A dentry: a name in a directory, with its place in each of the orders. A value: copy it freely.
+ */
+struct cache_dentry {
     uint64_t parent, ino;
     char name[CACHE_NAME_MAX + 1];
 };
 
 /* Where the file of `message` stands. CACHE_ERR_ABSENT: no directory shows it. */
-enum cache_error cache_place_of(struct cache *cache, int64_t message, struct cache_place *place);
+enum cache_error cache_dentry_of(struct cache *cache, int64_t message, struct cache_dentry *place);
 
 struct cache_near {
     int64_t message, mailbox;
@@ -41,7 +42,7 @@ enum { CACHE_NEAR_LOOK = 512 }; /* entries that one call looks at, at most */
  * call goes on from there; *end: there is nothing behind it. A message whose place depends on an
  * outcome (cache_inode.pending) is passed over.
  */
-enum cache_error cache_near(struct cache *cache, struct cache_place *place, enum cache_order order,
+enum cache_error cache_near(struct cache *cache, struct cache_dentry *place, enum cache_order order,
                             enum cache_near_what what, struct cache_near *rows, size_t max,
                             size_t *count, bool *end);
 

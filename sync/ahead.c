@@ -36,7 +36,7 @@ uint64_t ahead_budget_locked(const struct sync *sync)
 struct planned {
     uint64_t number;
     enum cache_order order;
-    struct cache_place frontier;
+    struct cache_dentry frontier;
     struct cache_near rows[PLAN_ROWS];
     size_t room, count;
     bool end;
@@ -80,7 +80,7 @@ static enum cache_error look_up(struct cache *cache, struct planned *planned)
 static void plan_end(struct sync *sync, struct planned *planned, enum cache_error error)
 {
     size_t taken = 0;
-    struct cache_place last;
+    struct cache_dentry last;
     pthread_mutex_lock(&sync->lock);
     struct reader *reader = readers_find(&sync->ahead->readers, planned->number);
     while (reader != NULL && taken < planned->count && reader->ahead < reader->window)
@@ -88,7 +88,7 @@ static void plan_end(struct sync *sync, struct planned *planned, enum cache_erro
     pthread_mutex_unlock(&sync->lock);
     bool all = taken == planned->count;
     if (!all && taken > 0)
-        error = cache_place_of(sync->cache, planned->rows[taken - 1].message, &last);
+        error = cache_dentry_of(sync->cache, planned->rows[taken - 1].message, &last);
     pthread_mutex_lock(&sync->lock);
     reader = readers_find(&sync->ahead->readers, planned->number);
     if (reader != NULL) {
@@ -142,7 +142,7 @@ void sync_body_opened(struct sync *sync, int64_t message)
 }
 
 /* What stands before `place` in each order: the way back from it. */
-static enum cache_error look_back(struct cache *cache, const struct cache_place *place,
+static enum cache_error look_back(struct cache *cache, const struct cache_dentry *place,
                                   struct readers_before *before)
 {
     static const enum cache_order back[CACHE_ORDERS] = {
@@ -153,7 +153,7 @@ static enum cache_error look_back(struct cache *cache, const struct cache_place 
     };
     enum cache_error error = CACHE_OK;
     for (unsigned o = 0; error == CACHE_OK && o < CACHE_ORDERS; o++) {
-        struct cache_place from = *place;
+        struct cache_dentry from = *place;
         bool end;
         error = cache_near(cache, &from, back[o], CACHE_NEAR_ALL, before->rows[o], READER_NEAR,
                            &before->counts[o], &end);
@@ -161,7 +161,7 @@ static enum cache_error look_back(struct cache *cache, const struct cache_place 
     return error;
 }
 
-static void recognise(struct sync *sync, int64_t message, const struct cache_place *place,
+static void recognise(struct sync *sync, int64_t message, const struct cache_dentry *place,
                       int64_t mailbox, uint32_t uidvalidity)
 {
     struct readers_before before = {0};
@@ -186,9 +186,9 @@ static void recognise(struct sync *sync, int64_t message, const struct cache_pla
 
 void ahead_missed(struct sync *sync, int64_t message, int64_t mailbox, uint32_t uidvalidity)
 {
-    struct cache_place place;
+    struct cache_dentry place;
     if (opened(sync, message))
         return;
-    if (cache_place_of(sync->cache, message, &place) == CACHE_OK)
+    if (cache_dentry_of(sync->cache, message, &place) == CACHE_OK)
         recognise(sync, message, &place, mailbox, uidvalidity);
 }

@@ -46,13 +46,13 @@ struct reader {
     int64_t mailbox;
     uint32_t uidvalidity;
     enum cache_order order;
-    struct cache_place frontier; /* up to where entries were looked for */
-    uint64_t number;             /* no two readers have the same */
-    int64_t opened;              /* when it opened a message last */
-    uint64_t window;             /* bytes that it may have ahead of it now */
-    uint64_t ahead;              /* bytes of entries that it has not read */
-    uint64_t wanted;             /* of these, of those that are not asked for */
-    size_t first, count;         /* in `entries`, a ring */
+    struct cache_dentry frontier; /* up to where entries were looked for */
+    uint64_t number;              /* no two readers have the same */
+    int64_t opened;               /* when it opened a message last */
+    uint64_t window;              /* bytes that it may have ahead of it now */
+    uint64_t ahead;               /* bytes of entries that it has not read */
+    uint64_t wanted;              /* of these, of those that are not asked for */
+    size_t first, count;          /* in `entries`, a ring */
     struct reader_entry entries[READER_ENTRIES];
 };
 

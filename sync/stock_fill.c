@@ -97,7 +97,7 @@ struct look {
 /* How much there is, for those who ask. */
 static enum sync_error count_up(struct stock *stock, struct stock_box *box, struct look *look)
 {
-    struct cache_place place = {.parent = box->ino};
+    struct cache_dentry place = {.parent = box->ino};
     enum cache_error error = CACHE_OK;
     box->messages = box->here = box->bytes = 0;
     for (bool end = false; !end && error == CACHE_OK && !stock_ending(stock);) {
@@ -212,7 +212,7 @@ static bool pressed(struct stock *stock, const struct stock_box *box)
 static enum sync_error fill_bodies(struct stock *stock, struct stock_box *box, struct look *look,
                                    uint32_t uidvalidity)
 {
-    struct cache_place place = {.parent = box->ino};
+    struct cache_dentry place = {.parent = box->ino};
     enum sync_error error = SYNC_OK;
     for (bool end = false; !end && error == SYNC_OK && !box->full;) {
         size_t count = 0;

@@ -7,14 +7,14 @@ enum { MESSAGES = 1400, MAX = 600 };
 
 static struct cache_near rows[MAX];
 
-static struct cache_place place_of(struct fixture *f, uint32_t uid)
+static struct cache_dentry place_of(struct fixture *f, uint32_t uid)
 {
-    struct cache_place place;
-    assert_int_equal(cache_place_of(f->cache, fixture_find(f, uid).message, &place), CACHE_OK);
+    struct cache_dentry place;
+    assert_int_equal(cache_dentry_of(f->cache, fixture_find(f, uid).message, &place), CACHE_OK);
     return place;
 }
 
-static size_t near(struct fixture *f, struct cache_place *place, enum cache_order order,
+static size_t near(struct fixture *f, struct cache_dentry *place, enum cache_order order,
                    enum cache_near_what what, size_t max, bool *end)
 {
     size_t count = 0;
@@ -29,7 +29,7 @@ static void test_by_inode(void **state)
     struct fixture *f = *state;
     bool end;
     fixture_add(f, 1, 20);
-    struct cache_place place = place_of(f, 5);
+    struct cache_dentry place = place_of(f, 5);
     assert_int_equal(near(f, &place, CACHE_BY_INODE, CACHE_NEAR_ALL, 3, &end), 3);
     for (uint32_t i = 0; i < 3; i++)
         assert_int_equal(rows[i].uid, 6 + i);
@@ -54,7 +54,7 @@ static void test_by_name(void **state)
     struct fixture *f = *state;
     bool end;
     fixture_add(f, 1, 20);
-    struct cache_place place = place_of(f, 18);
+    struct cache_dentry place = place_of(f, 18);
     static const uint32_t up[] = {19, 2, 20, 3}, down[] = {17, 16, 15, 14};
     assert_int_equal(near(f, &place, CACHE_BY_NAME, CACHE_NEAR_ALL, 4, &end), 4);
     for (size_t i = 0; i < 4; i++)
@@ -75,7 +75,7 @@ static void test_without_bodies(void **state)
     for (uint32_t uid = 3; uid <= 7; uid += 2)
         assert_int_equal(fixture_body(f->cache, fixture_find(f, uid).message, uid, 100, 100),
                          CACHE_OK);
-    struct cache_place place = place_of(f, 1);
+    struct cache_dentry place = place_of(f, 1);
     static const uint32_t absent[] = {2, 4, 6, 8, 9, 10};
     assert_int_equal(near(f, &place, CACHE_BY_INODE, CACHE_NEAR_ABSENT, MAX, &end), 6);
     for (size_t i = 0; i < 6; i++)
@@ -93,7 +93,7 @@ static void test_goes_on(void **state)
     struct fixture *f = *state;
     bool end = false;
     fixture_add(f, 1, MESSAGES);
-    struct cache_place place = place_of(f, 1);
+    struct cache_dentry place = place_of(f, 1);
     uint32_t expected = 2;
     for (int calls = 0; !end; calls++) {
         size_t count = near(f, &place, CACHE_BY_INODE, CACHE_NEAR_ALL, MAX, &end);
@@ -111,11 +111,11 @@ static void test_directories(void **state)
     bool end;
     struct cache_mailbox archive = {0};
     assert_int_equal(cache_mailbox_find(f->cache, "Archive", &archive), CACHE_OK);
-    struct cache_place place = {.parent = archive.ino};
+    struct cache_dentry place = {.parent = archive.ino};
     cache_mailbox_free(&archive);
     assert_int_equal(near(f, &place, CACHE_BY_INODE, CACHE_NEAR_ALL, MAX, &end), 0);
     assert_true(end);
-    assert_int_equal(cache_place_of(f->cache, 12345, &place), CACHE_ERR_ABSENT);
+    assert_int_equal(cache_dentry_of(f->cache, 12345, &place), CACHE_ERR_ABSENT);
 }
 
 int main(void)
