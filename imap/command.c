@@ -166,6 +166,14 @@ void imap_command_select(struct imap_command *c, const char *mailbox, bool read_
     append_mailbox(c, mailbox);
 }
 
+void imap_command_resync(struct imap_command *c, uint32_t uidvalidity, uint64_t modseq,
+                         uint32_t known)
+{
+    c->broken = c->broken || uidvalidity == 0 || modseq == 0 || known == 0 ||
+                !buffer_printf(&c->text, " (QRESYNC (%" PRIu32 " %" PRIu64 " 1:%" PRIu32 "))",
+                               uidvalidity, modseq, known);
+}
+
 /* " (items)", whether or not the caller wrote the parentheses. */
 static void append_list(struct imap_command *c, const char *items)
 {

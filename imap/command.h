@@ -77,6 +77,11 @@ void imap_command_source(struct imap_command *c, const struct imap_literal_sourc
 /* The commands that need more than a verb. `mailbox` is the server's own name. */
 void imap_command_select(struct imap_command *c, const char *mailbox,
                          bool read_only); /* SELECT or EXAMINE */
+/* Has SELECT or EXAMINE tell what happened since `modseq` (RFC 7162 section 3.2.5) to UIDs up to
+ * `known`, none of them 0: VANISHED (EARLIER), and FETCH with flags. Nothing comes where the
+ * UIDVALIDITY is another one. For a connection that imap_connection_resyncs is true of. */
+void imap_command_resync(struct imap_command *c, uint32_t uidvalidity, uint64_t modseq,
+                         uint32_t known);
 void imap_command_status(struct imap_command *c, const char *mailbox,
                          const char *items); /* "MESSAGES UIDNEXT" */
 void imap_command_list(struct imap_command *c, bool subscribed, const char *reference,

@@ -351,6 +351,11 @@ void imap_connection_close(struct imap_connection **connection)
     *connection = NULL;
 }
 
+bool imap_connection_resyncs(const struct imap_connection *c)
+{
+    return c->qresync;
+}
+
 unsigned imap_connection_capabilities(const struct imap_connection *c)
 {
     return c->capabilities;

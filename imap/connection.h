@@ -102,6 +102,10 @@ void imap_connection_close(struct imap_connection **connection);
 
 unsigned imap_connection_capabilities(const struct imap_connection *c); /* IMAP_CAP_x bits */
 
+/* Whether SELECT and EXAMINE take imap_command_resync's words: the server has QRESYNC (RFC 7162)
+ * and enabled it. It then says VANISHED where others say EXPUNGE. */
+bool imap_connection_resyncs(const struct imap_connection *c);
+
 /* The personal namespace: prefix (may be "") and delimiter (0 unknown). Valid while the connection
  * is. */
 void imap_connection_namespace(const struct imap_connection *c, const char **prefix,

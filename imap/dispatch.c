@@ -257,6 +257,9 @@ static bool note(struct imap_connection *c, const struct imap_response *response
     case IMAP_RESPONSE_NAMESPACE:
         note_namespace(c, response);
         break;
+    case IMAP_RESPONSE_ENABLED:
+        c->qresync |= (imap_capability_parse(response->capability) & IMAP_CAP_QRESYNC) != 0;
+        break;
     default:
         break;
     }

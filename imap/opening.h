@@ -34,7 +34,8 @@ enum imap_error imap_opening_fail_as(struct imap_connection *c, const struct ima
 enum imap_error imap_opening_fail(struct imap_connection *c, enum imap_error error,
                                   const char *text);
 
-/* The last step, once signed in (probe.c): CAPABILITY, ID, NAMESPACE or NOOP, COMPRESS. */
+/* The last step, once signed in (probe.c): CAPABILITY, ID, NAMESPACE or NOOP, ENABLE, COMPRESS.
+ */
 enum imap_error imap_opening_probe(struct imap_connection *c) __attribute__((warn_unused_result));
 
 #endif

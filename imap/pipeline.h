@@ -2,7 +2,7 @@
  * The inside of a connection, shared by the files that make it up and by nobody else:
  *
  *   connect.c     opens: greeting, STARTTLS, sign-in
- *   probe.c       the end of the opening: capabilities anew, ID, NAMESPACE, COMPRESS
+ *   probe.c       the end of the opening: capabilities anew, ID, NAMESPACE, ENABLE, COMPRESS
  *   opening.c     what the two share: how a command of the opening ends, and the opening with it
  *   connection.c  the public calls: step, IDLE, close
  *   pipeline.c    requests: made from commands, found by tag, completed
@@ -110,6 +110,7 @@ struct imap_connection {
     bool write_failed;
     unsigned capabilities;
     bool capabilities_known;
+    bool qresync; /* ENABLEd (RFC 7162) */
     char *namespace_prefix;
     char namespace_delimiter;
     bool namespace_known;

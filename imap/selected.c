@@ -83,6 +83,14 @@ static void note_code(struct imap_selected *s, const struct imap_code *code)
     }
 }
 
+/* RFC 7162 section 3.2.11: what came before was of the mailbox that was open until now. */
+static void note_closed(struct imap_selected *opening)
+{
+    bool read_only = opening->read_only;
+    imap_selected_clear(opening);
+    opening->read_only = read_only;
+}
+
 /* RFC 7162 section 3.2.10: VANISHED without EARLIER counts each UID out of EXISTS. */
 static void note_vanished(struct imap_selected *s, struct imap_span uids)
 {
@@ -110,6 +118,8 @@ void imap_selected_note(struct imap_connection *c, const struct imap_response *r
     case IMAP_RESPONSE_STATUS:
         if (response->status.status == IMAP_STATUS_OK)
             note_code(s, &response->status.code);
+        if (response->status.code.kind == IMAP_CODE_CLOSED && s == &c->opening)
+            note_closed(s);
         break;
     default:
         break;

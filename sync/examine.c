@@ -16,7 +16,8 @@ static void note_writable(struct worker *w, bool writable)
     pthread_mutex_unlock(&w->sync->lock);
 }
 
-static enum imap_error open_mailbox(struct worker *w, int64_t mailbox, bool read_only,
+/* With `resync`, what changed since the cache was in step is told by the answer. */
+static enum imap_error open_mailbox(struct worker *w, int64_t mailbox, bool read_only, bool resync,
                                     imap_done_fn *done, void *ctx)
 {
     struct cache_mailbox row = {0};
@@ -24,6 +25,8 @@ static enum imap_error open_mailbox(struct worker *w, int64_t mailbox, bool read
         return IMAP_ERR_NO;
     struct imap_command command;
     imap_command_select(&command, row.name, read_only);
+    if (resync)
+        imap_command_resync(&command, row.uidvalidity, row.highestmodseq, row.listed_uid);
     cache_mailbox_free(&row);
     enum imap_error error = imap_connection_submit(w->connection, &command, done, ctx);
     w->examined = error == IMAP_OK ? mailbox : 0;
@@ -42,7 +45,7 @@ bool worker_has_selected(const struct worker *w, int64_t mailbox)
 
 enum imap_error worker_select(struct worker *w, int64_t mailbox, imap_done_fn *done, void *ctx)
 {
-    return open_mailbox(w, mailbox, false, done, ctx);
+    return open_mailbox(w, mailbox, false, false, done, ctx);
 }
 
 void worker_stays(struct worker *w)
@@ -57,7 +60,12 @@ void worker_stays(struct worker *w)
 /* A mailbox that is open for changes stays so: the next change spares a round trip. */
 enum imap_error worker_examine(struct worker *w, int64_t mailbox, imap_done_fn *done, void *ctx)
 {
-    return open_mailbox(w, mailbox, !worker_has_selected(w, mailbox), done, ctx);
+    return open_mailbox(w, mailbox, !worker_has_selected(w, mailbox), false, done, ctx);
+}
+
+enum imap_error worker_resync(struct worker *w, int64_t mailbox, imap_done_fn *done, void *ctx)
+{
+    return open_mailbox(w, mailbox, !worker_has_selected(w, mailbox), true, done, ctx);
 }
 
 /* Writes what EXAMINE said, where it differs from what is known. */

@@ -399,6 +399,9 @@ void worker_stays(struct worker *w);
  * first. */
 enum imap_error worker_examine(struct worker *w, int64_t mailbox, imap_done_fn *done, void *ctx)
     __attribute__((warn_unused_result));
+/* As worker_examine, for a mailbox that is listed, on a connection that resyncs. */
+enum imap_error worker_resync(struct worker *w, int64_t mailbox, imap_done_fn *done, void *ctx)
+    __attribute__((warn_unused_result));
 /* Every completion passes here first: a back-off that the server asks for holds for the whole
  * account. */
 void worker_note(struct worker *w, const struct imap_completion *completion);

@@ -34,6 +34,7 @@ static void listing_free(struct listing *listing)
 {
     rows_free(&listing->rows);
     refresh_free(&listing->refresh);
+    resync_free(&listing->resync);
     free(listing);
 }
 
@@ -351,8 +352,10 @@ void listing_start(struct worker *w, struct job *job)
     listing->was_listed = row.listed;
     listing->known = row.listed_uid;
     job->listing = listing;
+    bool resync = resync_begin(listing, &row);
     cache_mailbox_free(&row);
-    enum imap_error error = worker_examine(w, job->mailbox, listing_examined, listing);
+    enum imap_error error = resync ? worker_resync(w, job->mailbox, listing_examined, listing)
+                                   : worker_examine(w, job->mailbox, listing_examined, listing);
     if (error != IMAP_OK) {
         listing_end(job, error);
         return;
@@ -370,8 +373,12 @@ void listing_start(struct worker *w, struct job *job)
 void listing_fetch(struct job *job, const struct imap_fetch *fetch)
 {
     struct listing *listing = job->listing;
-    if (listing == NULL || listing->failed || listing->uidvalidity == 0)
+    if (listing == NULL || listing->failed)
         return;
+    if (listing->uidvalidity == 0) { /* EXAMINE is not answered yet */
+        resync_fetch(listing, fetch);
+        return;
+    }
     if (listing->checking) {
         refresh_fetch(listing, fetch);
         return;

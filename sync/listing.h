@@ -1,7 +1,7 @@
 /*
  * A mailbox's listing, shared by the files that make one: listing.c (windows of messages),
- * refresh.c (what went and what changed), rows.c (messages on their way to the cache) and
- * flag_rows.c (what the server named in a refresh).
+ * refresh.c (what went and what changed), resync.c (the same, where EXAMINE told it), rows.c
+ * (messages on their way to the cache) and flag_rows.c (what the server named in a refresh).
  *
  * All of it belongs to the worker that holds the listing's job and runs in its thread.
  */
@@ -12,6 +12,7 @@
 
 struct listing;
 struct refresh;
+struct resync;
 
 /* listing.c: a mailbox's messages, first listing and what is new. */
 void listing_start(struct worker *w, struct job *job);
@@ -56,6 +57,7 @@ struct listing {
     uint64_t last_ino;     /* the highest inode number that landed */
     struct rows *rows;
     struct refresh *refresh;
+    struct resync *resync; /* NULL: EXAMINE is not to tell what changed */
 };
 
 /* refresh.c: what went and whose flags changed, of the messages that are known already. */
@@ -67,6 +69,20 @@ void refresh_search(struct listing *listing, const struct imap_search *found);
 uint64_t refresh_named(const struct listing *listing);
 /* Once nothing of it is on its way. */
 void refresh_free(struct refresh **refresh);
+
+/* resync.c: what EXAMINE told of the time since the cache was in step (RFC 7162). */
+/* Whether the mailbox is one that can be asked about so, on the worker's connection; else, and
+ * without memory, listing->resync stays NULL. */
+bool resync_begin(struct listing *listing, const struct cache_mailbox *row);
+void resync_free(struct resync **resync);
+/* The worker's listing (NULL: it has none) is told: messages went; flags are so; what came so far
+ * was of the mailbox before. */
+void resync_vanished(struct job *job, struct imap_span uids);
+void resync_fetch(struct listing *listing, const struct imap_fetch *fetch);
+void resync_closed(struct job *job);
+/* All that is new is here, too: brings it to the cache. True: flags are in step; what went is,
+ * where the counts say so. False: it has to be asked for. */
+bool resync_apply(struct listing *listing);
 
 /* flag_rows.c: messages that the server named, with their flags. */
 struct flag_row {

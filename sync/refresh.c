@@ -1,13 +1,14 @@
 /*
  * The second half of a refresh: messages that went, and flags that changed.
  *
- * With CONDSTORE (RFC 7162) flags are asked for by CHANGEDSINCE, where HIGHESTMODSEQ says that some
- * changed. Without it a server has no word for them, so they are read off UID FETCH (FLAGS) over
- * what is known, when a poll found that UNSEEN is another, or a program reads the mailbox and the
- * last look is older than FLAGS_FRESH_MS. Messages are compared only when the counts differ: where
- * the cache, with all new UIDs in it, has as many as EXISTS says, none went. Else UID SEARCH names
- * those that are left, in fewer bytes than FETCH. A refresh in which nothing changed costs EXAMINE
- * and one empty FETCH, whatever the size of the mailbox.
+ * With QRESYNC (RFC 7162) EXAMINE has told both (resync.c). With CONDSTORE flags are asked for by
+ * CHANGEDSINCE, where HIGHESTMODSEQ says that some changed. Without it a server has no word for
+ * them, so they are read off UID FETCH (FLAGS) over what is known, when a poll found that UNSEEN is
+ * another, or a program reads the mailbox and the last look is older than FLAGS_FRESH_MS. Messages
+ * are compared only when the counts differ: where the cache, with all new UIDs in it, has as many
+ * as EXISTS says, none went. Else UID SEARCH names those that are left, in fewer bytes than FETCH.
+ * A refresh in which nothing changed costs EXAMINE and one empty FETCH, whatever the size of the
+ * mailbox.
  *
  * Both go over the mailbox in windows of CHECK_MESSAGES messages that the cache has, so that
  * neither a window nor what comes for it grows with the mailbox; WINDOWS_AHEAD of them are on their
@@ -82,7 +83,9 @@ bool refresh_due(struct listing *listing)
 {
     struct sync *sync = listing->worker->sync;
     uint64_t directories, messages;
-    if (cache_inode_count(sync->cache, listing->ino, &directories, &messages) != CACHE_OK)
+    bool told = listing->was_listed && resync_apply(listing);
+    if (listing->failed ||
+        cache_inode_count(sync->cache, listing->ino, &directories, &messages) != CACHE_OK)
         return false;
     if (!listing->was_listed) {
         regard_flags_read(sync, listing->job->mailbox);
@@ -97,7 +100,7 @@ bool refresh_due(struct listing *listing)
     bool asked = listing->job->flags_due ||
                  (listing->job->reading && regard_flags_old(sync, listing->job->mailbox));
     listing->missing = messages != listing->exists;
-    listing->since = condstore && listing->modseq > listing->flags_modseq;
+    listing->since = condstore && !told && listing->modseq > listing->flags_modseq;
     listing->in_step = condstore && !listing->since;
     listing->by_flags = !condstore && asked;
     listing->window = listing->job->window && !condstore && !listing->missing && !asked;

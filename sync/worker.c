@@ -129,9 +129,19 @@ static void untagged(void *ctx, const struct imap_response *response)
         watch_push(w, response);
         fetched(w, &response->fetch);
         break;
+    case IMAP_RESPONSE_STATUS:
+        if (response->status.code.kind == IMAP_CODE_CLOSED)
+            resync_closed(worker_job(w, JOB_LISTING, 0));
+        break;
+    case IMAP_RESPONSE_VANISHED:
+        if (response->vanished.earlier) {
+            worker_moved(w, RESPONSE_BYTES + response->vanished.uids.len);
+            resync_vanished(worker_job(w, JOB_LISTING, 0), response->vanished.uids);
+            break;
+        }
+        /* fall through */
     case IMAP_RESPONSE_EXISTS:
     case IMAP_RESPONSE_EXPUNGE:
-    case IMAP_RESPONSE_VANISHED:
         if (imap_connection_selected(w->connection)->name != NULL) {
             w->stirred = true;
             cache_mailbox_checked(w->sync->cache, w->examined, 0);

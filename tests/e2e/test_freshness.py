@@ -4,8 +4,10 @@ import json
 
 import pytest
 
-from .support import sample
+from .support import mailboxes, sample
+from .support.dovecot import Dovecot
 from .support.mount import wait_for
+from .support.servers import connect
 
 LOOK = 15  # a listing is asked for again when it is older than 5 s; threefold
 
@@ -120,6 +122,41 @@ def test_other_mailboxes_are_polled(load, server, mounted, options):
         wait_for(lambda: there(mount, "Fresh"), POLLED, "a mailbox that came")
         server.delete("Fresh")
         wait_for(lambda: not there(mount, "Fresh"), POLLED, "a mailbox that went")
+
+
+@pytest.mark.parametrize("hide", ["", "QRESYNC", "CONDSTORE QRESYNC", "ESEARCH CONDSTORE QRESYNC"])
+def test_by_what_the_server_can(home, mounted, hide):
+    """The same comes of it by VANISHED (RFC 7162), by CHANGEDSINCE, and by asking for all; and over a remount."""
+    with Dovecot(without=hide.split()) as dovecot:
+        client = connect(dovecot, "joe")
+        mailboxes.load(client, [("Archive", sample.START, (), sample.message(n)) for n in range(1, 8)])
+        options = {"host": "localhost", "port": dovecot.tls_port, "cafile": dovecot.ca, "username": "joe",
+                   "password_command": home.secret("password", dovecot.password), "timeout": 5, "names": "uid"}
+        for round in (0, 1):
+            with mounted({**options, "poll": POLL, "debug": True}) as mount:
+                expected = [f"{n}.eml" for n in range(1, 8 + round) if n not in (3, 4)[:round]]
+                wait_for(lambda: names(mount, "Archive") == expected, POLLED, "what changed while nothing was mounted")
+                if round:
+                    assert flags_of(mount, "Archive/5.eml") == ["\\Flagged"]
+                client.select("Archive")
+                client.uid("STORE", str(6 + round), "+FLAGS", "(\\Answered)")
+                client.uid("STORE", str(3 + round), "+FLAGS", "(\\Deleted)")
+                client.expunge()
+                mailboxes.load(client, [("Archive", sample.START, (), sample.message(8 + round))])
+                wait_for(lambda: names(mount, "Archive")[-1:] == [f"{8 + round}.eml"], LOOK, "a message that came")
+                wait_for(lambda: not there(mount, f"Archive/{3 + round}.eml"), LOOK, "a message that went")
+                if "CONDSTORE" not in hide:
+                    wait_for(lambda: flags_of(mount, f"Archive/{6 + round}.eml") == ["\\Answered"], LOOK, "a flag")
+                log = mount.log()
+                assert ("Archive (QRESYNC (" in log) == (not hide)
+                # Dovecot counts changes of a mailbox from the first time that it was asked to: the first round
+                assert not round or ("CHANGEDSINCE" in log) == (hide == "QRESYNC")
+                assert not round or ("UID SEARCH" in log) == bool(hide)
+                assert not round or ("RETURN (ALL)" in log) == (hide in ("QRESYNC", "CONDSTORE QRESYNC"))
+            if not round:
+                client.select("Archive")
+                client.uid("STORE", "5", "+FLAGS", "(\\Flagged)")
+                client.close()
 
 
 @pytest.mark.parametrize("each", [1, 40])

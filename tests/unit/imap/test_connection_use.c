@@ -297,6 +297,48 @@ static void the_selected_mailbox_is_followed(void **state)
     client_end(&client, &peer);
 }
 
+/* RFC 7162: what was enabled is what ENABLED names, and [CLOSED] parts the mailbox that was open
+ * from the one that is being opened. */
+static void a_resync_is_told_apart(void **state)
+{
+    (void)state;
+    for (int enabled = 0; enabled < 2; enabled++) {
+        char script[4096];
+        struct imap_command command;
+        struct ending ends[2];
+        struct client client;
+        struct peer peer;
+        snprintf(
+            script, sizeof script,
+            "%sC A3 CAPABILITY\nC A4 ID (\"name\" \"outlookfs\" \"version\" ...\nC A5 NAMESPACE\n"
+            "C A6 ENABLE QRESYNC\nS A3 OK\nS A4 OK\nS * NAMESPACE ((\"\" \"/\")) NIL NIL\n"
+            "S A5 OK\n%sC A7 EXAMINE a\nS * 3 EXISTS\nS A7 OK done\n"
+            "C A8 EXAMINE b (QRESYNC (14 90060115205545359 1:4294967295))\nS * VANISHED 1:2\n"
+            "S * 9 EXISTS\nS * OK [UIDVALIDITY 3] x\nS * OK [CLOSED] Previous mailbox closed.\n"
+            "S * VANISHED (EARLIER) 41,43:116\nS * 12 EXISTS\nS A8 OK done\n",
+            SIGN_IN(CAPS " QRESYNC"),
+            enabled ? "S * ENABLED CONDSTORE QRESYNC\nS A6 OK\n"
+                    : "S * ENABLED\nS A6 NO not now\n");
+        client_begin(&client, &peer, script);
+        const struct imap_selected *selected = imap_connection_selected(client.connection);
+        assert_int_equal(imap_connection_resyncs(client.connection), enabled);
+        imap_command_select(&command, "a", true);
+        assert_int_equal(imap_connection_submit(client.connection, &command, client_done, &ends[0]),
+                         IMAP_OK);
+        assert_int_equal(client_settle(&client), IMAP_OK);
+        assert_int_equal(selected->exists, 3);
+        imap_command_select(&command, "b", true);
+        imap_command_resync(&command, 14, 90060115205545359, UINT32_MAX);
+        assert_int_equal(imap_connection_submit(client.connection, &command, client_done, &ends[1]),
+                         IMAP_OK);
+        assert_int_equal(client_settle(&client), IMAP_OK);
+        assert_int_equal(selected->exists, 12);
+        assert_int_equal(selected->uidvalidity, 0);
+        assert_true(selected->read_only);
+        client_end(&client, &peer);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +351,7 @@ int main(void)
         cmocka_unit_test(a_refused_literal_is_not_sent),
         cmocka_unit_test(long_and_broken_lines_are_refused),
         cmocka_unit_test(the_selected_mailbox_is_followed),
+        cmocka_unit_test(a_resync_is_told_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

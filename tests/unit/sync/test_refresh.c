@@ -165,11 +165,121 @@ static void test_what_went_by_search(void **state)
     }
 }
 
+/* ---- QRESYNC (RFC 7162) ---- */
+
+#define RESYNCING SEARCHING " QRESYNC"
+
+static const char *_Atomic meanwhile; /* what a mailbox's EXAMINE tells */
+static atomic_uint resyncs, changes;  /* CHANGEDSINCE */
+
+static bool resyncing(struct session *s, const char *tag, const char *command)
+{
+    size_t count = atomic_load(&s->server->count);
+    if (strcmp(command, "ENABLE QRESYNC") == 0)
+        return session_send(s, "* ENABLED QRESYNC\r\n%s OK done\r\n", tag);
+    if (strstr(command, "CHANGEDSINCE 10)") != NULL) {
+        atomic_fetch_add(&changes, 1);
+        return session_send(s, "* 2 FETCH (UID 3 FLAGS (\\Flagged) MODSEQ (20))\r\n%s OK\r\n", tag);
+    }
+    if (strncmp(command, "EXAMINE ", 8) != 0)
+        return finds(s, tag, command);
+    snprintf(s->mailbox, sizeof s->mailbox, "%s", command + 8);
+    if (strstr(command, "INBOX (QRESYNC (7 10 1:11))") != NULL) {
+        atomic_fetch_add(&resyncs, 1);
+        session_send(s, "%s", atomic_load(&meanwhile));
+    }
+    return session_send(s,
+                        "* %zu EXISTS\r\n* OK [UIDVALIDITY %u] x\r\n* OK [UIDNEXT 12] x\r\n"
+                        "* OK [HIGHESTMODSEQ %d] x\r\n%s OK [READ-ONLY] done\r\n",
+                        count, atomic_load(&s->server->uidvalidity), count == 5 ? 10 : 20, tag);
+}
+
+static bool flags_are(struct rig *rig, uint32_t uid, const char *flags)
+{
+    struct cache_message row = {0};
+    assert_int_equal(cache_message_get(sync_cache(rig->sync), rig_message(rig, "INBOX", uid), &row),
+                     CACHE_OK);
+    bool are = strcmp(row.flags, flags) == 0;
+    cache_message_free(&row);
+    return are;
+}
+
+#define FLAG    "* 2 FETCH (UID 3 FLAGS (\\Flagged) MODSEQ (20))\r\n"
+#define FOREIGN "* VANISHED (EARLIER) 1\r\n* 1 FETCH (UID 1 FLAGS (\\Deleted) MODSEQ (15))\r\n"
+#define CLOSED  "* OK [CLOSED] Previous mailbox closed.\r\n"
+
+static void test_what_examine_tells(void **state)
+{
+    static const struct {
+        const char *meanwhile;
+        bool other; /* another mailbox was open */
+        unsigned searches, changes;
+    } cases[] = {
+        {"* VANISHED (EARLIER) 2,10\r\n" FLAG,                         false, 0, 0},
+        {"* VANISHED (EARLIER) 10\r\n* VANISHED (EARLIER) 2\r\n" FLAG, false, 0, 0},
+        {"* VANISHED (EARLIER) 100:4294967295,2:2,4:10,2\r\n" FLAG,    false, 0, 0},
+        {"* VANISHED (EARLIER) 2\r\n" FLAG,                            false, 1, 0},
+        {"* VANISHED (EARLIER) 1:10\r\n" FLAG,                         false, 1, 0},
+        {"* VANISHED (EARLIER) 2,x\r\n" FLAG,                          false, 1, 0},
+        {FLAG,                                                         false, 1, 0},
+        {FOREIGN CLOSED "* VANISHED (EARLIER) 2,10\r\n" FLAG,          true,  0, 0},
+        {FOREIGN "* VANISHED (EARLIER) 2,10\r\n",                      true,  1, 1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rig rig;
+        rig_init(&rig, few, 5);
+        rig.connections = 1;
+        rig.server.mailboxes = 1;
+        rig.server.capabilities = RESYNCING;
+        atomic_store(&rig.server.hook, resyncing);
+        atomic_store(&meanwhile, cases[i].meanwhile);
+        assert_int_equal(rig_start(&rig), SYNC_OK);
+        assert_int_equal(rig_list(&rig, "INBOX"), SYNC_OK);
+        assert_int_equal(rig_count(&rig, "INBOX"), 5);
+        if (cases[i].other)
+            assert_int_equal(rig_list(&rig, "M1"), SYNC_OK);
+        rig.server.uids = left;
+        atomic_store(&rig.server.count, 3);
+        atomic_store(&searches, 0);
+        atomic_store(&resyncs, 0);
+        atomic_store(&changes, 0);
+        rig_age(&rig, "INBOX");
+        assert_int_equal(rig_list(&rig, "INBOX"), SYNC_OK);
+        assert_true(comes_to(&rig, "INBOX", 3));
+        assert_int_equal(rig_message(&rig, "INBOX", 2), 0);
+        assert_true(flags_are(&rig, 3, "\\Flagged") && flags_are(&rig, 1, "\\Seen"));
+        assert_int_equal(atomic_load(&resyncs), 1);
+        assert_int_equal(atomic_load(&searches), cases[i].searches);
+        assert_int_equal(atomic_load(&changes), cases[i].changes);
+        rig_end(&rig);
+    }
+}
+
+/* Of the mailbox that bears the name now nothing was asked. */
+static void test_a_resync_of_another_mailbox(void **state)
+{
+    struct rig rig;
+    rig_init(&rig, few, 5);
+    rig.server.capabilities = RESYNCING;
+    atomic_store(&rig.server.hook, resyncing);
+    atomic_store(&meanwhile, FOREIGN);
+    assert_int_equal(rig_start(&rig), SYNC_OK);
+    assert_int_equal(rig_list(&rig, "INBOX"), SYNC_OK);
+    atomic_store(&rig.server.uidvalidity, 8);
+    rig_age(&rig, "INBOX");
+    assert_int_equal(rig_list(&rig, "INBOX"), SYNC_OK);
+    assert_true(comes_to(&rig, "INBOX", 5));
+    assert_true(flags_are(&rig, 1, "\\Seen"));
+    rig_end(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_windows_go_ahead),
         cmocka_unit_test(test_what_went_by_search),
+        cmocka_unit_test(test_what_examine_tells),
+        cmocka_unit_test(test_a_resync_of_another_mailbox),
     };
     message_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
