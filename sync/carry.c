@@ -146,6 +146,11 @@ static void plain_done(void *ctx, const struct imap_completion *completion)
     batch_command_over(batch);
 }
 
+static bool has_quota(const struct worker *w)
+{
+    return (imap_connection_capabilities(w->connection) & IMAP_CAP_QUOTA) != 0;
+}
+
 static enum imap_error plain_submit(struct batch *batch)
 {
     struct imap_command command;
@@ -155,6 +160,8 @@ static enum imap_error plain_submit(struct batch *batch)
         imap_command_init(&command, here ? "CHECK" : "NOOP");
         if (batch->mailbox != 0 && batch->mailbox != batch->worker->examined)
             worker_stays(batch->worker);
+    } else if (batch->kind == BATCH_QUOTA && !has_quota(batch->worker)) {
+        return IMAP_ERR_BAD; /* what it would say, without the round trip that others wait for */
     } else if (cache_mailbox_get(batch->sync->cache, batch->target, &row) != CACHE_OK) {
         return IMAP_ERR_NO;
     } else if (batch->kind == BATCH_STATUS) {

@@ -568,6 +568,7 @@ static bool v_unsubscribe(struct session *s, const char *tag, const char *args)
 
 static bool v_quota(struct session *s, const char *tag, const char *args)
 {
+    atomic_fetch_add(&store.quotas, 1);
     return say(s, "* QUOTAROOT INBOX \"\"\r\n* QUOTA \"\" (STORAGE 10 100)\r\n%s OK done\r\n", tag);
 }
 

@@ -45,7 +45,7 @@ struct store {
     atomic_int expunge_fails;
     unsigned delay_ms;
     /* Counted. */
-    atomic_uint commands, appends, copies, moves, stores, expunges, selects;
+    atomic_uint commands, appends, copies, moves, stores, expunges, selects, quotas;
     atomic_ulong bytes_in;
     atomic_uint longest_line;
     /* Cuts. */

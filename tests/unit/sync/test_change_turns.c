@@ -394,6 +394,24 @@ static void test_quota(void **state)
     changing_end(&rig);
 }
 
+/* Where a server has no quota, asking for it is a round trip that whoever comes next waits for. */
+static void test_quota_is_asked_of_who_has_it(void **state)
+{
+    for (int has = 0; has < 2; has++) {
+        struct rig rig;
+        uint64_t used, limit;
+        changing_init(&rig, 1);
+        rig.connections = 1; /* what is settled then came behind it */
+        store.quota = has == 1;
+        changing_start(&rig);
+        assert_int_equal(changing_settle(&rig), SYNC_OK);
+        assert_false(sync_quota(rig.sync, 0, &used, &limit));
+        assert_int_equal(changing_settle(&rig), SYNC_OK);
+        assert_int_equal(atomic_load(&store.quotas), has);
+        changing_end(&rig);
+    }
+}
+
 static void test_names(void **state)
 {
     struct rig rig;
@@ -436,7 +454,7 @@ int main(void)
         cmocka_unit_test(test_journal_again),  cmocka_unit_test(test_brake),
         cmocka_unit_test(test_detach),         cmocka_unit_test(test_bound),
         cmocka_unit_test(test_mark_seen),      cmocka_unit_test(test_quota),
-        cmocka_unit_test(test_names),
+        cmocka_unit_test(test_names),          cmocka_unit_test(test_quota_is_asked_of_who_has_it),
     };
     message_init();
     log_set_level(LOG_LEVEL_ERROR);
