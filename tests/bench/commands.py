@@ -1,10 +1,12 @@
 """Programs that are timed, and what must be true of their output for the time to count."""
 import os
+import pathlib
 import pty
 import shlex
 import subprocess
 import time
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 BOUND = 1800  # seconds that one command may take
 
 

@@ -1,18 +1,25 @@
 """An IMAP server with one mailbox of any size and no mail: each answer is made when it is asked for, so a million
 messages cost it nothing. It knows what a client needs to list, no more, and asks for no TLS.
 
-    python3 -m tests.bench.endless COUNT      prints {"port": N} and serves until SIGTERM
+    python3 -m tests.bench.endless COUNT [scattered]      prints {"port": N} and serves until SIGTERM
+
+Mail is dated as it arrives, a minute after the one before; scattered, so that names come in no order.
 """
 import json
 import re
 import socketserver
+import subprocess
 import sys
+
+from . import outlookfs
+from .commands import ROOT
 
 _SET = re.compile(rb"UID FETCH (\d+)(?::(\d+|\*))? \((.*)\)$", re.IGNORECASE)
 _FIELDS = re.compile(rb"BODY\.PEEK(\[HEADER\.FIELDS \([^)]*\)\])", re.IGNORECASE)
 _LITERAL = re.compile(rb"\{(\d+)\+?\}$")
 CAPABILITIES = b"IMAP4rev1 AUTH=PLAIN SASL-IR UIDPLUS MOVE ID UNSELECT CHILDREN IDLE NAMESPACE LITERAL+"
 BATCH = 500
+MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
 def header(uid):
@@ -21,15 +28,16 @@ def header(uid):
             b"Message-ID: <%d@endless.example.org>\r\n\r\n" % (uid % 977, uid % 977, uid, uid))
 
 
-def row(uid, fields):
+def row(uid, fields, scattered=False):
     """A FETCH answer: with `fields`, all that a listing wants; else the flags."""
     if not fields:
         return b"* %d FETCH (UID %d FLAGS (\\Seen))\r\n" % (uid, uid)
     text = header(uid)
-    minutes, seconds = divmod(uid % 86400 // 24, 60)
-    return (b'* %d FETCH (UID %d FLAGS (\\Seen) INTERNALDATE "%02d-Jan-%d %02d:%02d:%02d +0000" RFC822.SIZE %d '
-            b"BODY%s {%d}\r\n%s)\r\n" % (uid, uid, uid % 28 + 1, 1990 + uid // 28 % 30, uid % 24, minutes, seconds,
-                                        len(text) + 2000, fields, len(text), text))
+    hours, minute = divmod(uid * 7_654_321 % 20_000_000 if scattered else uid, 60)
+    days, hour = divmod(hours, 24)
+    return (b'* %d FETCH (UID %d FLAGS (\\Seen) INTERNALDATE "%02d-%b-%d %02d:%02d:00 +0000" RFC822.SIZE %d '
+            b"BODY%s {%d}\r\n%s)\r\n" % (uid, uid, days % 28 + 1, MONTHS[days // 28 % 12], 1995 + days // 336, hour,
+                                        minute, len(text) + 2000, fields, len(text), text))
 
 
 class Handler(socketserver.StreamRequestHandler):
@@ -97,22 +105,43 @@ class Handler(socketserver.StreamRequestHandler):
         fields = _FIELDS.search(found[3])
         fields = fields[1] if fields else b""
         for start in range(min(first, last) if found[2] == b"*" else first, to + 1, BATCH):
-            self.wfile.write(b"".join(row(uid, fields) for uid in range(start, min(start + BATCH, to + 1))))
+            self.wfile.write(b"".join(row(uid, fields, self.server.scattered) for uid in range(start, min(start + BATCH, to + 1))))
 
 
 class Endless(socketserver.ThreadingTCPServer):
     allow_reuse_address = daemon_threads = True
 
-    def __init__(self, count):
+    def __init__(self, count, scattered=False):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.count, self.port = count, self.server_address[1]
+        self.count, self.scattered, self.port = count, scattered, self.server_address[1]
 
     def handle_error(self, request, client_address):
         pass  # a client that went away
 
 
+class Process:
+    """A context: such a server in a process of its own, so that it takes no time from whoever measures. `.port`."""
+
+    def __init__(self, count, *how):
+        self.process = subprocess.Popen([sys.executable, "-m", "tests.bench.endless", str(count), *how], cwd=ROOT,
+                                        stdout=subprocess.PIPE)
+
+    def __enter__(self):
+        self.port = json.loads(self.process.stdout.readline())["port"]
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(10)
+        self.process.stdout.close()
+
+
+def mount(stage, server, home=None):
+    return outlookfs.Mount(stage, "endless", server, home=home, tls="none", host="127.0.0.1", cafile=None)
+
+
 def main():
-    with Endless(int(sys.argv[1])) as server:
+    with Endless(int(sys.argv[1]), "scattered" in sys.argv[2:]) as server:
         print(json.dumps({"port": server.port}), flush=True)
         server.serve_forever()
 

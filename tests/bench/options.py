@@ -3,7 +3,7 @@ import argparse
 import pathlib
 
 from . import table
-from .stage import ROOT
+from .commands import ROOT
 
 EPILOG = """
 The mail is the real corpus where scripts/corpus has brought it, else generated. Everything is made in one

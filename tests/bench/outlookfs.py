@@ -1,5 +1,6 @@
 """outlookfs itself, as a person would start it."""
 import json
+import os
 import pathlib
 import re
 
@@ -20,6 +21,7 @@ class Mount:
         self.user, self.path, self.log = user, self.home.mountpoint, self.home.top / "log"
         self.options = {"host": "localhost", "port": link.port, "cafile": stage.dovecot.ca,
                         "cache_dir": self.home.cache, "log": self.log,
+                        "compress": "no",  # as for all the others, but where it is what is measured
                         **(self._token(user) if outlook else self._password(stage)), **options}
 
     def _token(self, user):
@@ -59,6 +61,11 @@ class Mount:
         """MiB of the daemon's memory."""
         text = pathlib.Path(f"/proc/{self.status()['pid']}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1024
+
+    def cpu(self):
+        """Seconds of processor time that the daemon took since it was started."""
+        fields = pathlib.Path(f"/proc/{self.status()['pid']}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
 
     def names(self, mailbox="Inbox"):
         """In the order of the directory."""

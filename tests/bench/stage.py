@@ -6,11 +6,12 @@ import shutil
 import sys
 import tempfile
 
+from tests.e2e.support.dovecot import COMPRESS
 from tests.e2e.support.servers import make_token, outlook_dovecot, outlook_in_front
 
 from . import bare, link, mail, sshd
+from .commands import ROOT
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 USER, MANY, FEW, SMALL = (f"{name}@example.org" for name in ("bench", "many", "few", "small"))
 FEW_COUNT, SMALL_COUNT, ASIDE_COUNT = 1000, 20, 60
 ASIDE = "Archive"  # where MANY has a few messages that are not small
@@ -35,7 +36,7 @@ class Stage:
         with contextlib.ExitStack() as stack:
             self.work = pathlib.Path(tempfile.mkdtemp(prefix="ofs-bench-", dir="/tmp"))
             stack.callback(shutil.rmtree, self.work, ignore_errors=True)
-            self.dovecot = stack.enter_context(outlook_dovecot())
+            self.dovecot = stack.enter_context(outlook_dovecot(extra=COMPRESS))
             self._stack = stack.pop_all()
         return self
 
@@ -53,14 +54,16 @@ class Stage:
             self._once[name] = value
         return self._once[name]
 
-    def link(self, target, rtt):
-        """The way to "imap", "outlook" or "sftp"; 0 ms is also without a limit of the rate."""
+    def link(self, target, rtt, mbit=None):
+        """The way to "imap", "outlook" or "sftp", at the rate of the options unless another is named; 0 ms is also
+        without a limit of the rate."""
+        mbit = mbit or self.options.mbit
         if rtt and self.delivers is None:
             self.delivers = link.delivered(self.program("bench_link"), 50, self.options.mbit)
         ports = {"imap": lambda: self.dovecot.tls_port, "outlook": lambda: self.outlook().port,
                  "sftp": lambda: self.sshd().port}
-        return self.once(f"link {target} {rtt}", lambda: link.Link(
-            self.program("bench_link"), f"127.0.0.1:{ports[target]()}", rtt, self.options.mbit if rtt else 0))
+        return self.once(f"link {target} {rtt} {mbit}", lambda: link.Link(
+            self.program("bench_link"), f"127.0.0.1:{ports[target]()}", rtt, mbit if rtt else 0))
 
     def outlook(self):
         def make():

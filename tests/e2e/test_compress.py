@@ -9,11 +9,10 @@ import pytest
 from tests.data import generate, hard
 
 from .support import mailboxes, sample
-from .support.dovecot import Dovecot
+from .support.dovecot import COMPRESS, Dovecot
 from .support.mount import wait_for
 from .support.servers import connect
 
-PLUGIN = "protocol imap {\n  mail_plugins = zlib imap_zlib\n}\n"
 CLEAR = re.compile(rb"\* \d+ FETCH \(")
 
 
@@ -60,7 +59,7 @@ class Wire:
 @pytest.fixture(scope="module")
 def packing():
     """A Dovecot that offers COMPRESS=DEFLATE."""
-    with Dovecot(extra=PLUGIN) as server:
+    with Dovecot(extra=COMPRESS) as server:
         yield server
 
 

@@ -11,6 +11,7 @@ from ..commands import expect, grep, ls_long
 from ..stage import USER
 
 SAMPLE = 20
+NARROW = 10  # Mbit/s
 
 
 def grep_50(stage, turn):
@@ -35,6 +36,17 @@ def _grep(stage, turn, row, rtt):
         folder, marked = stage.once("sample", lambda: _sample(stage))
         with sftp.Mount(stage, name, stage.link("sftp", rtt), folder) as mount:
             turn.note(row, name, grep(mail.WORD, marked, mount.path) * stage.count / len(os.listdir(folder)))
+
+
+def grep_compressed(stage, turn):
+    """Over a link that is narrow beside a processor, which is what compression is for; the bare client's bytes are
+    not compressed."""
+    stage.mail()
+    link = stage.link("imap", 50, NARROW)
+    if turn.due("cold-grep-deflate", "bare"):
+        turn.note("cold-grep-deflate", "bare", bare.fetch(stage, link.port, USER, bodies=True, wanted=stage.count))
+    with outlookfs.Mount(stage, USER, link, compress="yes") as mount:
+        turn.note("cold-grep-deflate", "outlookfs", mount.seconds + grep(mail.WORD, stage.marked, mount.path))
 
 
 def _sample(stage):
