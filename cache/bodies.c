@@ -2,11 +2,14 @@
  * Bodies as readers see them: pin, read, unpin. See pins.h for how that goes together with the
  * writer's removals. A read goes straight from SQLite's pages into the caller's buffer.
  */
+#include "base/clock.h"
 #include "cache/internal.h"
 #include "cache/statements.h"
+#include "cache/text_index.h"
 
-/* Looks a held body up. Its use is noted at most once an hour: the stamp is no finer. */
-static enum cache_error look_up(struct cache *cache, int64_t message, int64_t *body, uint64_t *size)
+/* Looks a held body up. Its `use` is noted at most once an hour: the stamp is no finer. */
+static enum cache_error look_up(struct cache *cache, int64_t message, bool use, int64_t *body,
+                                uint64_t *size)
 {
     enum cache_error error = CACHE_OK;
     int64_t used = 0;
@@ -21,15 +24,17 @@ static enum cache_error look_up(struct cache *cache, int64_t message, int64_t *b
         error = step == DB_DONE ? CACHE_ERR_ABSENT : db_error(db);
     }
     pool_return(&cache->bodies_readers, db);
-    if (error == CACHE_OK && used < body_hour() && pins_stamp(&cache->pins, *body, body_hour()))
+    if (error == CACHE_OK && use && used < body_hour() &&
+        pins_stamp(&cache->pins, *body, body_hour()))
         writer_nudge(&cache->writer);
     return error;
 }
 
-enum cache_error cache_body_pin(struct cache *cache, int64_t message, uint64_t *size)
+static enum cache_error pin(struct cache *cache, int64_t message, bool use, int64_t *body,
+                            uint64_t *size)
 {
-    int64_t body = 0;
-    switch (pins_hold(&cache->pins, message, &body, size)) {
+    *body = 0;
+    switch (pins_hold(&cache->pins, message, body, size)) {
     case PINS_KNOWN:
         return CACHE_OK;
     case PINS_REFUSED:
@@ -39,11 +44,28 @@ enum cache_error cache_body_pin(struct cache *cache, int64_t message, uint64_t *
     case PINS_UNKNOWN:
         break;
     }
-    enum cache_error error = look_up(cache, message, &body, size);
+    enum cache_error error = look_up(cache, message, use, body, size);
     if (error == CACHE_OK)
-        pins_resolve(&cache->pins, message, body, *size);
+        pins_resolve(&cache->pins, message, *body, *size);
     else
         cache_body_unpin(cache, message);
+    return error;
+}
+
+enum cache_error cache_body_pin(struct cache *cache, int64_t message, uint64_t *size)
+{
+    int64_t body = 0;
+    return pin(cache, message, true, &body, size);
+}
+
+enum cache_error cache_body_hold(struct cache *cache, int64_t message, int64_t body, uint64_t *size)
+{
+    int64_t found = 0;
+    enum cache_error error = pin(cache, message, false, &found, size);
+    if (error == CACHE_OK && found != body) {
+        cache_body_unpin(cache, message);
+        error = CACHE_ERR_ABSENT;
+    }
     return error;
 }
 
@@ -108,6 +130,7 @@ static void remember(struct cache *cache, uint64_t epoch, const struct cache_ino
 
 enum cache_error cache_message_pin(struct cache *cache, uint64_t ino, struct cache_inode *inode)
 {
+    atomic_store_explicit(&cache->opened_ms, clock_ms(), memory_order_relaxed);
     if (pin_remembered(cache, ino, inode))
         return CACHE_OK;
     uint64_t size = 0, epoch = memo_epoch(&cache->memo);
@@ -123,6 +146,11 @@ enum cache_error cache_message_pin(struct cache *cache, uint64_t ino, struct cac
     inode->size = size;
     inode->name[0] = '\0';
     return CACHE_OK;
+}
+
+int64_t cache_opened_ms(struct cache *cache)
+{
+    return atomic_load_explicit(&cache->opened_ms, memory_order_relaxed);
 }
 
 bool cache_body_pinned(struct cache *cache, int64_t message, uint64_t *size)

@@ -221,7 +221,7 @@ enum cache_error cache_message_uids(struct cache *cache, int64_t mailbox, uint32
 
 /* What a search looks at of one message. The texts are good during the visit alone. */
 struct cache_row {
-    int64_t id;
+    int64_t id, mailbox;
     uint32_t uid;
     uint64_t size;
     int64_t internaldate;
@@ -354,6 +354,7 @@ enum cache_error cache_keep_mailboxes(struct cache *cache, const int64_t *mailbo
 /* ---- figures for status ---- */
 struct cache_figures {
     uint64_t mailboxes, messages, bodies, body_bytes;
+    uint64_t indexed, index_bytes; /* bodies that the index of texts knows; its file */
 };
 enum cache_error cache_figures_get(struct cache *cache, struct cache_figures *figures);
 

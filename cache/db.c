@@ -88,6 +88,9 @@ static int bind_value(sqlite3_stmt *statement, int at, const struct db_value *va
     case DB_VALUE_TEXT:
         return sqlite3_bind_text(statement, at, value->data != NULL ? value->data : "", -1,
                                  SQLITE_STATIC);
+    case DB_VALUE_TEXT_OF:
+        return sqlite3_bind_text64(statement, at, value->data, (sqlite3_uint64)value->integer,
+                                   SQLITE_STATIC, SQLITE_UTF8);
     case DB_VALUE_BLOB:
         return sqlite3_bind_blob64(statement, at, value->data, (sqlite3_uint64)value->integer,
                                    SQLITE_STATIC);

@@ -49,8 +49,8 @@ void db_close(struct db *db);
 
 /* A value to bind. Text and blobs stay the caller's and must outlive the statement's run. */
 struct db_value {
-    enum { DB_VALUE_INT, DB_VALUE_TEXT, DB_VALUE_BLOB } type;
-    int64_t integer; /* or the length of a blob */
+    enum { DB_VALUE_INT, DB_VALUE_TEXT, DB_VALUE_BLOB, DB_VALUE_TEXT_OF } type;
+    int64_t integer; /* or the length of a blob, or of a text that needs no NUL */
     const void *data;
 };
 #define DB_INT(v)                                                                                  \

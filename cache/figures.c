@@ -1,6 +1,7 @@
 /* Figures for status: all of them are kept as totals, none is counted here. See cache.h. */
 #include "cache/internal.h"
 #include "cache/statements.h"
+#include "cache/text_index_internal.h"
 
 static enum cache_error two_numbers(struct pool *pool, unsigned statement, uint64_t *first,
                                     uint64_t *second)
@@ -27,5 +28,7 @@ enum cache_error cache_figures_get(struct cache *cache, struct cache_figures *fi
     if (error == CACHE_OK)
         error = two_numbers(&cache->bodies_readers, BODIES_STATE, &figures->bodies,
                             &figures->body_bytes);
+    figures->indexed = text_index_rows(cache);
+    figures->index_bytes = text_index_bytes(cache);
     return error;
 }

@@ -5,12 +5,16 @@
 #ifndef OUTLOOKFS_CACHE_INTERNAL_H
 #define OUTLOOKFS_CACHE_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "cache/cache.h"
 #include "cache/db.h"
 #include "cache/memo.h"
 #include "cache/pins.h"
 #include "cache/pool.h"
 #include "cache/writer.h"
+
+struct text_index;
 
 /* When each mailbox was last listed or refreshed by this process: one entry a mailbox, by id. */
 struct checked_entry {
@@ -31,6 +35,8 @@ struct cache {
     struct pins pins;
     struct memo memo;
     struct checked checked;
+    atomic_llong opened_ms;        /* cache_opened_ms */
+    struct text_index *text_index; /* NULL: nobody opened it */
     struct writer writer;
 };
 
@@ -132,7 +138,9 @@ int64_t body_hour(void); /* now, as the stamp of a body */
 enum cache_error stored_erase(struct writer *writer, int64_t body);
 /* Removes the body of a message that is gone, if it is here: at once, or when it is unpinned. */
 enum cache_error stored_forget(struct writer *writer, int64_t message);
-/* Evicts until under the limit; crowded: it could not. */
+/* Bytes that bodies may take: the index of texts takes its part of the room first. */
+uint64_t stored_limit(const struct writer *writer);
+/* Evicts until under that; crowded: it could not. */
 enum cache_error stored_evict(struct writer *writer);
 void stored_note_recent(struct writer *writer, int64_t body);
 

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cache/placement.h"
 #include "cache/statements.h"
+#include "cache/text_index_internal.h"
 
 static pthread_once_t sqlite_once = PTHREAD_ONCE_INIT;
 
@@ -97,7 +98,7 @@ out:
 static void close_in_order(struct writer *writer)
 {
     enum cache_error error = CACHE_OK;
-    if (!writer->unsure) {
+    if (!atomic_load(&writer->unsure)) {
         error = db_run(&writer->bodies.db, BODIES_CLEAN, DB_VALUES(DB_INT(1)));
         if (error == CACHE_OK)
             error = db_run(&writer->index.db, INDEX_CLEAN, DB_VALUES(DB_INT(1)));
@@ -119,6 +120,7 @@ void cache_close(struct cache **cache)
     bool ran = c->writer.started;
     writer_stop(&c->writer);
     free(c->writer.kept.mailboxes);
+    text_index_close(c);
     if (c->index_pool_open)
         pool_close(&c->index_readers);
     if (c->bodies_pool_open)

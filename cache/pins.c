@@ -120,6 +120,7 @@ enum pins_fate pins_condemn(struct pins *pins, int64_t message, bool gone)
     pthread_mutex_lock(&pins->lock);
     struct pin *pin = find_or_add(pins, message);
     if (pin != NULL && pin->holders > 0) {
+        pins->doomed_count += gone && !pin->doomed;
         pin->doomed = pin->doomed || gone;
         fate = PINS_HELD;
     } else if (pin != NULL) {
@@ -137,6 +138,8 @@ void pins_forgive(struct pins *pins)
         struct pin *pin = pins->condemned;
         pins->condemned = pin->next_condemned;
         pin->condemned = false;
+        pins->doomed_count -= pin->dying;
+        pin->dying = false;
         drop_unused(pins, pin->message);
     }
     pthread_mutex_unlock(&pins->lock);
@@ -154,10 +157,19 @@ bool pins_take_doomed(struct pins *pins, int64_t *message)
         *message = found->message;
         pins->doomed_ready--;
         found->doomed = false;
+        found->dying = true;
         condemn(pins, found);
     }
     pthread_mutex_unlock(&pins->lock);
     return found != NULL;
+}
+
+bool pins_any_doomed(struct pins *pins)
+{
+    pthread_mutex_lock(&pins->lock);
+    bool any = pins->doomed_count > 0;
+    pthread_mutex_unlock(&pins->lock);
+    return any;
 }
 
 bool pins_stamp(struct pins *pins, int64_t body, int64_t hour)

@@ -26,6 +26,7 @@ struct pin {
     uint64_t size;
     unsigned holders;
     bool condemned, doomed;
+    bool dying; /* condemned because it was doomed */
 };
 
 struct stamp {
@@ -37,6 +38,7 @@ struct pins {
     struct pin *buckets[PINS_BUCKETS]; /* protected by lock, as all below */
     struct pin *condemned;             /* those of the transaction under way */
     unsigned doomed_ready;             /* doomed and no longer held */
+    unsigned doomed_count;             /* doomed, until their bodies are gone */
     struct stamp stamps[PINS_STAMPS];
     unsigned stamp_count;
 };
@@ -62,6 +64,9 @@ enum pins_fate pins_condemn(struct pins *pins, int64_t message, bool gone);
 void pins_forgive(struct pins *pins);
 /* Writer: takes one doomed body that nobody holds any more; it is condemned. */
 bool pins_take_doomed(struct pins *pins, int64_t *message);
+
+/* Whether there is a body left whose message is gone. */
+bool pins_any_doomed(struct pins *pins);
 
 /* Notes a use; true when the room for stamps is half full. */
 bool pins_stamp(struct pins *pins, int64_t body, int64_t hour);

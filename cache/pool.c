@@ -44,3 +44,14 @@ void pool_return(struct pool *pool, struct db *db)
     pthread_cond_signal(&pool->back);
     pthread_mutex_unlock(&pool->lock);
 }
+
+enum cache_error pool_number(struct pool *pool, unsigned statement, int64_t *number)
+{
+    struct db *db = pool_borrow(pool);
+    enum db_step step = db_query(db, statement, NULL, 0);
+    *number = step == DB_ROW ? db_int(db, statement, 0) : 0;
+    enum cache_error error = step == DB_FAILED ? db_error(db) : CACHE_OK;
+    db_end(db, statement);
+    pool_return(pool, db);
+    return error;
+}

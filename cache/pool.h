@@ -28,4 +28,8 @@ void pool_close(struct pool *pool);
 struct db *pool_borrow(struct pool *pool);
 void pool_return(struct pool *pool, struct db *db);
 
+/* The first column of the one row of a statement without values; 0 where there is no row. */
+enum cache_error pool_number(struct pool *pool, unsigned statement, int64_t *number)
+    __attribute__((warn_unused_result));
+
 #endif

@@ -3,18 +3,22 @@
  */
 #include "cache/internal.h"
 #include "cache/statements.h"
+#include "cache/text_index.h"
 
-static void row_from(const struct db *db, struct cache_row *row)
+/* A row of INDEX_MESSAGE_SCAN, or (`whole`) of INDEX_MESSAGE_GET, which has the mailbox, too. */
+static void row_from(const struct db *db, unsigned statement, bool whole, struct cache_row *row)
 {
+    int at = whole ? 2 : 1;
     *row = (struct cache_row){
-        .id = db_int(db, INDEX_MESSAGE_SCAN, 0),
-        .uid = (uint32_t)db_int(db, INDEX_MESSAGE_SCAN, 1),
-        .size = (uint64_t)db_int(db, INDEX_MESSAGE_SCAN, 2),
-        .internaldate = db_int(db, INDEX_MESSAGE_SCAN, 3),
-        .flags = db_text(db, INDEX_MESSAGE_SCAN, 4),
-        .subject = db_text(db, INDEX_MESSAGE_SCAN, 5),
-        .from = db_text(db, INDEX_MESSAGE_SCAN, 6),
-        .to = db_text(db, INDEX_MESSAGE_SCAN, 7),
+        .id = db_int(db, statement, 0),
+        .mailbox = whole ? db_int(db, statement, 1) : 0,
+        .uid = (uint32_t)db_int(db, statement, at),
+        .size = (uint64_t)db_int(db, statement, at + 1),
+        .internaldate = db_int(db, statement, at + 2),
+        .flags = db_text(db, statement, at + 3),
+        .subject = db_text(db, statement, at + 4),
+        .from = db_text(db, statement, at + 5),
+        .to = db_text(db, statement, at + 6),
     };
 }
 
@@ -29,7 +33,8 @@ enum cache_error cache_message_scan(struct cache *cache, int64_t mailbox, uint32
         db_query(db, INDEX_MESSAGE_SCAN, DB_VALUES(DB_INT(mailbox), DB_INT(after), DB_INT(max)));
     while (step == DB_ROW && go_on) {
         struct cache_row row;
-        row_from(db, &row);
+        row_from(db, INDEX_MESSAGE_SCAN, false, &row);
+        row.mailbox = mailbox;
         *last = row.uid;
         go_on = visit(ctx, &row);
         if (go_on)
@@ -37,6 +42,26 @@ enum cache_error cache_message_scan(struct cache *cache, int64_t mailbox, uint32
     }
     enum cache_error error = step == DB_FAILED ? db_error(db) : CACHE_OK;
     db_end(db, INDEX_MESSAGE_SCAN);
+    pool_return(&cache->index_readers, db);
+    return error;
+}
+
+enum cache_error cache_message_rows(struct cache *cache, const int64_t *messages, size_t count,
+                                    bool (*visit)(void *ctx, const struct cache_row *), void *ctx)
+{
+    struct db *db = pool_borrow(&cache->index_readers);
+    enum db_step step = DB_DONE;
+    bool go_on = true;
+    for (size_t i = 0; i < count && go_on && step != DB_FAILED; i++) {
+        struct cache_row row;
+        step = db_query(db, INDEX_MESSAGE_GET, DB_VALUES(DB_INT(messages[i])));
+        if (step != DB_ROW)
+            continue;
+        row_from(db, INDEX_MESSAGE_GET, true, &row);
+        go_on = visit(ctx, &row);
+        db_end(db, INDEX_MESSAGE_GET);
+    }
+    enum cache_error error = step == DB_FAILED ? db_error(db) : CACHE_OK;
     pool_return(&cache->index_readers, db);
     return error;
 }

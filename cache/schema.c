@@ -81,7 +81,11 @@ static const char bodies_2[] =
     "ALTER TABLE body ADD COLUMN text INTEGER NOT NULL DEFAULT 0;"          /* bytes */
     "ALTER TABLE body ADD COLUMN text_version INTEGER NOT NULL DEFAULT 0;"; /* 0: there is none */
 
-const char *const schema_bodies_steps[SCHEMA_BODIES_VERSION] = {bodies_1, bodies_2};
+/* Which file this is: one that is started anew gives out the same ids again (text_index.h). */
+static const char bodies_3[] = "CREATE TABLE origin (id INTEGER NOT NULL);"
+                               "INSERT INTO origin (id) VALUES (random());";
+
+const char *const schema_bodies_steps[SCHEMA_BODIES_VERSION] = {bodies_1, bodies_2, bodies_3};
 
 int schema_integer(struct db *db, const char *sql, int64_t *value)
 {

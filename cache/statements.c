@@ -57,6 +57,7 @@ static const char *const index_queries[INDEX_ALL] = {
     [INDEX_MESSAGE_COPY_OF] =
         "SELECT source.id FROM message CROSS JOIN message AS source ON source.id = message.copy_of"
         " WHERE message.id = ?1 AND source.size = message.size",
+    [INDEX_MESSAGE_COUNT] = "SELECT count(*) FROM message",
     [INDEX_FIGURES] = "SELECT count(*), coalesce(sum(inode.messages), 0) FROM mailbox"
                       " CROSS JOIN inode ON inode.ino = mailbox.ino",
 
@@ -153,6 +154,10 @@ static const char *const bodies_queries[BODIES_ALL] = {
     [BODIES_STATE] = "SELECT bodies, bytes FROM state",
     [BODIES_MESSAGES] = "SELECT message FROM body WHERE message > ?1 ORDER BY message LIMIT ?2",
     [BODIES_TEXT_FIND] = "SELECT id, text, text_version FROM body WHERE message = ?1",
+    [BODIES_MESSAGE] = "SELECT message FROM body WHERE id = ?1 AND message IS NOT NULL",
+    [BODIES_AFTER] = "SELECT id, message FROM body WHERE id > ?1 ORDER BY id LIMIT ?2",
+    [BODIES_LAST] = "SELECT seq FROM sqlite_sequence WHERE name = 'body'",
+    [BODIES_ORIGIN] = "SELECT id FROM origin",
 
     [BODIES_BEGIN] = "BEGIN IMMEDIATE",
     [BODIES_COMMIT] = "COMMIT",
@@ -173,7 +178,6 @@ static const char *const bodies_queries[BODIES_ALL] = {
     [BODIES_STAMP] = "UPDATE body SET used = ?2 WHERE id = ?1 AND used < ?2",
     [BODIES_LET_GO] = "UPDATE body INDEXED BY body_used SET used = ?1 WHERE used >= ?2",
     [BODIES_TOTALS] = "UPDATE state SET bodies = ?1, bytes = ?2",
-    [BODIES_LAST] = "SELECT seq FROM sqlite_sequence WHERE name = 'body'",
     [BODIES_PARTIAL] = "SELECT id FROM body WHERE message IS NULL LIMIT 1",
     [BODIES_EACH] = "SELECT id, message, size, text FROM body WHERE id > ?1 ORDER BY id",
     [BODIES_CLEAN] = "UPDATE state SET clean = ?1 WHERE clean <> ?1",

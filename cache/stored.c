@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "cache/internal.h"
 #include "cache/statements.h"
+#include "cache/text_index_internal.h"
 
 enum { EVICT_LOOK = 512, EVICT_MS = 50, HOUR = 3600 };
 
@@ -108,18 +109,25 @@ static enum cache_error oldest(struct db *bodies, struct victim *victims, size_t
 }
 
 /* Whether the body stays for now since its mailbox is kept: it goes to the end of the order. What
- * is there already goes once nothing else can, now or (`others`) in a moment. */
+ * is there already goes once nothing else can, now or (`others`) in a moment; never to make room
+ * for the index of texts. */
 static enum cache_error put_last(struct db *bodies, struct writer *writer,
                                  const struct victim *victim, bool others, bool *stays)
 {
     bool last = victim->used >= KEPT_HOUR;
-    *stays = false;
-    if (last && !others)
+    *stays = last && writer->totals.bytes <= writer->cache->body_bytes;
+    if (last && (*stays || !others))
         return CACHE_OK;
     enum cache_error error = keep_asks(writer, victim->message, stays);
     if (error == CACHE_OK && *stays && !last)
         error = db_run(bodies, BODIES_STAMP, DB_VALUES(DB_INT(victim->body), DB_INT(KEPT_HOUR)));
     return error;
+}
+
+uint64_t stored_limit(const struct writer *writer)
+{
+    uint64_t index = text_index_bytes(writer->cache), room = writer->cache->body_bytes;
+    return room - (index < room / TEXT_INDEX_SHARE ? index : room / TEXT_INDEX_SHARE);
 }
 
 enum cache_error stored_evict(struct writer *writer)
@@ -128,7 +136,7 @@ enum cache_error stored_evict(struct writer *writer)
     enum cache_error error = CACHE_OK;
     size_t count = 0, evicted = 0;
     bool spared = false;
-    uint64_t limit = writer->cache->body_bytes, before = writer->totals.bytes;
+    uint64_t limit = stored_limit(writer), before = writer->totals.bytes;
     int64_t now = clock_ms();
     struct db *bodies = writer_bodies(writer, &error);
     if (bodies != NULL)
@@ -144,7 +152,7 @@ enum cache_error stored_evict(struct writer *writer)
             error = remove_whole(writer, &victims[i], false, &held);
         evicted += held ? 0 : 1;
     }
-    writer->crowded = writer->totals.bytes > limit;
+    writer->crowded = writer->totals.bytes > (spared ? limit : writer->cache->body_bytes);
     if (evicted > 0 && error == CACHE_OK)
         log_debug("cache: evicted %zu bodies, %llu bytes", evicted,
                   (unsigned long long)(before - writer->totals.bytes));

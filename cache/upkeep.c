@@ -79,7 +79,7 @@ enum cache_error upkeep_run(struct writer *writer)
     if (error == CACHE_OK && stamps_delay(writer) == 0)
         error = write_stamps(writer);
     writer->crowded = false;
-    if (error == CACHE_OK && writer->totals.bytes > writer->cache->body_bytes &&
+    if (error == CACHE_OK && writer->totals.bytes > stored_limit(writer) &&
         writer->keep.arrived == NULL)
         error = stored_evict(writer);
     if (error == CACHE_OK)

@@ -206,7 +206,7 @@ static enum cache_error finish_transaction(struct writer *writer, enum cache_err
         side_rollback(&writer->bodies);
         side_rollback(&writer->index);
         writer->totals = writer->stored;
-        writer->unsure = true;
+        atomic_store(&writer->unsure, true);
     }
     if (any) /* before a body that is gone can be pinned again */
         memo_reopen(&writer->cache->memo);
@@ -277,7 +277,8 @@ static void run_transaction(struct writer *writer)
     enum cache_error upkeep = CACHE_OK;
     if (lost == CACHE_OK)
         lost = run_saved(writer, NULL, &upkeep);
-    writer->unsure = writer->unsure || upkeep != CACHE_OK;
+    if (upkeep != CACHE_OK)
+        atomic_store(&writer->unsure, true);
     lost = finish_transaction(writer, lost);
     tell_all(writer, ran.first, lost);
 }

@@ -13,6 +13,7 @@
 #define OUTLOOKFS_CACHE_WRITER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -93,7 +94,7 @@ struct writer {
     bool surplus;                     /* bodies.db has pages to give back to the disk */
     struct keep keep;
     struct kept kept;
-    bool unsure; /* something was lost: the next open must compare the two files */
+    atomic_bool unsure; /* something was lost: the next open must compare the two files */
 };
 
 /* Opens nothing: the two connections in `index` and `bodies` are there and prepared. */

@@ -8,24 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "message/blocks.h"
 #include "message/match.h"
 #include "message/mime.h"
 #include "message/text_view.h"
 
 enum {
-    BLOCK = 32 * 1024,
-    HEADER_MAX = 256 * 1024, /* bytes of a header that are looked at */
-    WINDOW_MAX = 8 * BLOCK,  /* folding makes text longer, at most three times */
+    HEADER_MAX = 256 * 1024,      /* bytes of a header that are looked at */
+    WINDOW_MAX = 8 * BLOCKS_SIZE, /* folding makes text longer, at most three times */
 };
 
 struct window {
     const struct message_query *query;
     bool met[MESSAGE_QUERY_TERMS];
-    size_t left, needle;          /* needles not met yet; bytes of the longest */
-    bool below;                   /* the fields are over, and `fresh` begins below them */
-    bool newline;                 /* the last byte was one */
-    bool failed;                  /* no memory */
-    struct buffer raw, folded[2]; /* of the whole, and of what is below the fields */
+    size_t left, needle;     /* needles not met yet; bytes of the longest */
+    bool below;              /* the fields are over, and `fresh` begins below them */
+    bool newline;            /* the last byte was one */
+    bool failed;             /* no memory */
+    struct buffer folded[2]; /* of the whole, and of what is below the fields */
 };
 
 static bool wants_view(const struct message_query_term *term)
@@ -48,78 +48,53 @@ static void look(struct window *w, struct buffer *folded, enum message_query_key
         buffer_consume(folded, folded->len - w->needle);
 }
 
-/* Puts text behind what the window holds; one space where two meet. */
+/* Puts text behind what the window holds. */
 static bool put(struct window *w, struct buffer *folded, enum message_query_key key,
                 const char *text, size_t len)
 {
-    char *more = len > 0 ? message_fold(text, len) : NULL;
-    if (more == NULL)
-        return len == 0;
-    bool spaces = folded->len > 0 && folded->data[folded->len - 1] == ' ' && more[0] == ' ';
-    bool good = buffer_append_text(folded, more + spaces);
-    free(more);
-    if (good && folded->data != NULL)
+    bool good = message_fold_append(folded, text, len);
+    if (good && len > 0 && folded->data != NULL)
         look(w, folded, key);
     return good;
 }
 
-/* Where in the raw block what is below the fields begins; its length: not there. */
-static size_t find_below(struct window *w)
+/* Where in the block what is below the fields begins; its length: not there. */
+static size_t find_below(struct window *w, const char *text, size_t len)
 {
-    for (size_t i = 0; i < w->raw.len; i++) {
-        bool newline = w->raw.data[i] == '\n';
+    for (size_t i = 0; i < len; i++) {
+        bool newline = text[i] == '\n';
         if (newline && w->newline) {
             w->below = true;
             return i + 1;
         }
         w->newline = newline;
     }
-    return w->raw.len;
+    return len;
 }
 
-static bool take_block(struct window *w)
+static bool take_block(void *ctx, const char *text, size_t len)
 {
-    size_t from = w->below ? 0 : find_below(w);
-    bool good = put(w, &w->folded[0], MESSAGE_QUERY_TEXT, w->raw.data, w->raw.len) &&
-                put(w, &w->folded[1], MESSAGE_QUERY_BODY, w->raw.data + from, w->raw.len - from);
-    buffer_clear(&w->raw);
+    struct window *w = ctx;
+    size_t from = w->below ? 0 : find_below(w, text, len);
+    bool good = put(w, &w->folded[0], MESSAGE_QUERY_TEXT, text, len) &&
+                put(w, &w->folded[1], MESSAGE_QUERY_BODY, text + from, len - from);
     w->failed |= !good;
     return good && w->left > 0;
 }
 
-static bool take_text(void *ctx, const char *data, size_t len)
+static enum message_result examine_view(const struct message_source *source, struct window *w)
 {
-    struct window *w = ctx;
-    bool good = true;
-    while (len > 0 && good) {
-        size_t room = BLOCK - w->raw.len, part = len;
-        if (part > room) /* whole characters */
-            for (part = room; part > 0 && ((unsigned char)data[part] & 0xC0) == 0x80;)
-                part--;
-        if (part == 0 && w->raw.len == 0) {
-            w->failed = true; /* BLOCK bytes that begin no character */
-            return false;
-        }
-        good = buffer_append(&w->raw, data, part);
-        w->failed |= !good;
-        data += part;
-        len -= part;
-        if (len > 0 && good)
-            good = take_block(w);
-    }
-    return good;
-}
-
-static enum message_result examine_view(const struct message_query *query,
-                                        const struct message_source *source, struct window *w)
-{
-    const struct message_sink sink = {.write = take_text, .ctx = w};
+    struct blocks blocks;
+    blocks_begin(&blocks, take_block, w);
+    const struct message_sink sink = {.write = blocks_write, .ctx = &blocks};
     enum message_result result = message_text_view(source, &sink);
-    if (result == MESSAGE_OK && w->raw.len > 0)
-        take_block(w);
+    if (result == MESSAGE_OK)
+        (void)blocks_end(&blocks);
     if (result == MESSAGE_STOPPED && w->left == 0)
         result = MESSAGE_OK;
-    return w->failed ? MESSAGE_NO_MEMORY : result;
+    bool failed = w->failed || blocks.failed;
+    blocks_free(&blocks);
+    return failed ? MESSAGE_NO_MEMORY : result;
 }
 
 static enum message_result look_at_view(const struct message_query *query,
@@ -136,15 +111,13 @@ static enum message_result look_at_view(const struct message_query *query,
     }
     if (w.left == 0)
         return MESSAGE_OK;
-    buffer_init(&w.raw, BLOCK);
     buffer_init(&w.folded[0], WINDOW_MAX);
     buffer_init(&w.folded[1], WINDOW_MAX);
-    result = examine_view(query, source, &w);
+    result = examine_view(source, &w);
     for (size_t i = 0; i < query->count; i++) {
         if (wants_view(&query->terms[i]) && w.met[i] == query->terms[i].negated)
             *met = false;
     }
-    buffer_free(&w.raw);
     buffer_free(&w.folded[0]);
     buffer_free(&w.folded[1]);
     return result;

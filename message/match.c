@@ -59,6 +59,17 @@ char *message_fold(const char *text, size_t len)
     return folded;
 }
 
+bool message_fold_append(struct buffer *folded, const char *text, size_t len)
+{
+    char *more = len > 0 ? message_fold(text, len) : NULL;
+    if (more == NULL)
+        return len == 0;
+    bool spaces = folded->len > 0 && folded->data[folded->len - 1] == ' ' && more[0] == ' ';
+    bool good = buffer_append_text(folded, more + spaces);
+    free(more);
+    return good;
+}
+
 bool message_folded_has(const char *folded, const char *needle)
 {
     return strstr(folded, needle) != NULL;

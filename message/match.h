@@ -9,9 +9,16 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buffer.h"
+
 /* The form in which texts are compared: valid UTF-8, case-folded; malloc, NULL without memory.
  * Bytes that are no UTF-8 are U+FFFD. Normal forms stay: what message/ decodes is NFC. */
 char *message_fold(const char *text, size_t len);
+
+/* Folds `text`, whole characters, and puts it behind what `folded` has already: folding a text
+ * piece by piece gives the same as folding it whole. False without memory or room. */
+bool message_fold_append(struct buffer *folded, const char *text, size_t len)
+    __attribute__((warn_unused_result));
 
 /* Whether `folded` has `needle`, both from message_fold. An empty one is in every text. */
 bool message_folded_has(const char *folded, const char *needle);

@@ -224,6 +224,7 @@ enum { CLERKS_MAX = 4 };
 
 struct hold;
 struct regard;
+struct indexing;
 struct stock;
 struct views;
 
@@ -248,6 +249,7 @@ struct sync {
     char *trash; /* shown path, or NULL */
     struct views *views;
     struct stock *stock;
+    struct indexing *indexing;
     pthread_t clerks[CLERKS_MAX];
     unsigned clerk_count;
     pthread_cond_t clerk_wake;

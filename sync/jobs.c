@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "sync/carry.h"
+#include "sync/indexing.h"
 #include "sync/listing.h"
 #include "sync/search_internal.h"
 #include "sync/views.h"
@@ -95,6 +96,8 @@ void job_discard_locked(struct job *job)
 struct waiter *job_finish_locked(struct sync *sync, struct job *job)
 {
     unlink_locked(sync, job);
+    if (job->kind == JOB_BODY || job->kind == JOB_CHANGE)
+        indexing_stir(sync->indexing, !job->stock);
     struct waiter *waiters = job->waiters;
     job->waiters = NULL;
     return waiters;

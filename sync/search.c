@@ -68,6 +68,7 @@ void sync_search_free(struct sync_search **searchp)
     free(search->legs);
     free(search->matches);
     free(search->bodies);
+    free(search->likely);
     message_query_free(&search->query);
     buffer_free(&search->form);
     pthread_cond_destroy(&search->told);
@@ -322,15 +323,28 @@ static int newest_first(const void *a, const void *b)
     return x->message < y->message ? 1 : x->message > y->message ? -1 : 0;
 }
 
-static enum sync_error match(struct sync_search *search)
+/* A body that comes after its list was made is none that the index was asked for. */
+static enum sync_error match_all(struct sync_search *search)
 {
+    bool whole;
     enum sync_error error = search->wants_text ? match_bodies(search) : SYNC_OK;
+    if (error == SYNC_OK && search->wants_text)
+        error = narrow(search, &whole);
     for (size_t i = 0; i < search->leg_count && error == SYNC_OK; i++) {
         if (!search->legs[i].dropped)
             error = match_rows(&search->legs[i]);
         if (search_cancelled(search))
             error = SYNC_ERR_STOPPING;
     }
+    return error;
+}
+
+static enum sync_error match(struct sync_search *search)
+{
+    bool whole = false;
+    enum sync_error error = search->wants_text ? narrow(search, &whole) : SYNC_OK;
+    if (error == SYNC_OK)
+        error = whole ? match_likely(search) : match_all(search);
     return error;
 }
 

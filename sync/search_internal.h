@@ -4,6 +4,7 @@
  *   search.c        the object and its run, mailbox by mailbox
  *   search_ask.c    what goes to the server, as jobs
  *   search_match.c  what is decided here: rows, then bodies
+ *   search_narrow.c which bodies need not be looked into
  *   search_tell.c   explain, and what status says of the last ones
  *
  * A search belongs to the thread that runs it; what others touch is marked.
@@ -72,6 +73,10 @@ struct sync_search {
     size_t leg_count;
     struct search_match *matches;
     size_t match_count, match_room;
+    int64_t *likely; /* of those whose bodies are here, the ones that may match, ascending */
+    size_t likely_count;
+    bool narrowed;   /* the index could tell: `likely` holds */
+    uint64_t looked; /* texts that were looked into */
     int64_t *bodies; /* messages whose bodies are here, ascending; only where wants_text */
     size_t body_count;
     bool offline;
@@ -116,11 +121,21 @@ void search_response(struct job *job, const struct imap_search *found);
 enum sync_error match_bodies(struct sync_search *search);
 /* Goes over the rows of a leg and notes those that may match. */
 enum sync_error match_rows(struct search_leg *leg);
+/* The same for all legs, where only `likely` are to be looked at: every message has its body here.
+ */
+enum sync_error match_likely(struct sync_search *search);
 /* What the leg's answer leaves of its match, before its text is looked at. SEARCH_OPEN: that is to
  * decide. */
 enum search_answer match_by_answer(struct sync_search *search, const struct search_match *match);
 /* Decides by the message itself. SEARCH_OPEN: it cannot be read. */
 enum search_answer match_by_text(struct sync_search *search, const struct search_match *match);
+
+/* search_narrow.c: asks the index. *whole: no message is without its body, so that nothing but
+ * `likely` can match; where it is false the rows are gone over, with bodies that were listed before
+ * this is called. */
+enum sync_error narrow(struct sync_search *search, bool *whole);
+/* Whether the text of a message whose body is here may match. */
+bool narrow_leaves(const struct sync_search *search, int64_t message);
 
 /* search_tell.c: for status. */
 void search_note(struct sync_search *search, const struct sync_search_end *end);

@@ -7,11 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cache/text_index.h"
 #include "message/examine.h"
 #include "message/match.h"
 #include "sync/search_internal.h"
 
-enum { ROWS_A_WINDOW = 1000, BODIES_A_WINDOW = 4096, DAY = 86400 };
+enum {
+    ROWS_A_WINDOW = 1000,
+    BODIES_A_WINDOW = 4096,
+    BODY_MEMORY_MAX = 1 << 20,
+    DAY = 86400,
+};
 
 /* ---- whose bodies are here ---- */
 
@@ -52,8 +58,8 @@ static bool body_here(const struct sync_search *search, int64_t message)
 /* ---- rows ---- */
 
 struct rows_visit {
-    struct search_leg *leg;
-    uint32_t number; /* of the leg */
+    struct sync_search *search;
+    struct search_leg *leg; /* whose rows they are; NULL: of any */
     enum sync_error error;
 };
 
@@ -133,16 +139,17 @@ static bool add_match(struct sync_search *search, const struct search_match *mat
     return true;
 }
 
-static bool visit_row(void *ctx, const struct cache_row *row)
+/* Notes the message of this row, whose body is `here`, unless the row speaks against it. False
+ * without memory. */
+static bool consider(struct search_leg *leg, const struct cache_row *row, bool here)
 {
-    struct rows_visit *visit = ctx;
-    struct search_leg *leg = visit->leg;
     struct sync_search *search = leg->search;
     struct search_match match = {.date = row->internaldate,
                                  .message = row->id,
                                  .uid = row->uid,
-                                 .leg = visit->number,
-                                 .sure = true};
+                                 .leg = (uint32_t)(leg - search->legs),
+                                 .sure = true,
+                                 .here = here};
     for (size_t i = 0; i < search->query.count; i++) {
         const struct message_query_term *term = &search->query.terms[i];
         bool meets = row_meets(row, term) != term->negated;
@@ -150,10 +157,19 @@ static bool visit_row(void *ctx, const struct cache_row *row)
             return true;
         match.sure &= meets || !ask_is_sure(term);
     }
-    match.here = search->wants_text && body_here(search, row->id);
     leg->text_away |= search->wants_text && !match.here;
     leg->candidates++;
-    if (!add_match(search, &match))
+    return add_match(search, &match);
+}
+
+static bool visit_row(void *ctx, const struct cache_row *row)
+{
+    struct rows_visit *visit = ctx;
+    struct sync_search *search = visit->search;
+    bool here = search->wants_text && body_here(search, row->id);
+    if (here && !narrow_leaves(search, row->id))
+        return true;
+    if (!consider(visit->leg, row, here))
         visit->error = SYNC_ERR_MEMORY;
     return visit->error == SYNC_OK;
 }
@@ -161,7 +177,7 @@ static bool visit_row(void *ctx, const struct cache_row *row)
 enum sync_error match_rows(struct search_leg *leg)
 {
     struct sync_search *search = leg->search;
-    struct rows_visit visit = {.leg = leg, .number = (uint32_t)(leg - search->legs)};
+    struct rows_visit visit = {.search = search, .leg = leg};
     enum cache_error error = CACHE_OK;
     uint32_t after = 0, last = 1;
     while (error == CACHE_OK && visit.error == SYNC_OK && last != 0 && !search_cancelled(search)) {
@@ -170,6 +186,43 @@ enum sync_error match_rows(struct search_leg *leg)
         after = last;
     }
     return visit.error != SYNC_OK ? visit.error : sync_error_of_cache(error);
+}
+
+static int by_mailbox(const void *mailbox, const void *leg)
+{
+    int64_t x = *(const int64_t *)mailbox, y = ((const struct search_leg *)leg)->mailbox;
+    return (x > y) - (x < y);
+}
+
+/* The legs stand in the order of their mailboxes. */
+static bool visit_likely(void *ctx, const struct cache_row *row)
+{
+    struct rows_visit *visit = ctx;
+    struct sync_search *search = visit->search;
+    struct search_leg *leg = search->leg_count > 0
+                                 ? bsearch(&row->mailbox, search->legs, search->leg_count,
+                                           sizeof *search->legs, by_mailbox)
+                                 : NULL;
+    if (leg != NULL && !leg->dropped && !consider(leg, row, true))
+        visit->error = SYNC_ERR_MEMORY;
+    return visit->error == SYNC_OK;
+}
+
+enum sync_error match_likely(struct sync_search *search)
+{
+    struct rows_visit visit = {.search = search};
+    enum cache_error error = CACHE_OK;
+    for (size_t at = 0; at < search->likely_count && error == CACHE_OK; at += ROWS_A_WINDOW) {
+        size_t left = search->likely_count - at;
+        if (search_cancelled(search))
+            return SYNC_ERR_STOPPING;
+        error =
+            cache_message_rows(search->sync->cache, search->likely + at,
+                               left < ROWS_A_WINDOW ? left : ROWS_A_WINDOW, visit_likely, &visit);
+        if (visit.error != SYNC_OK)
+            return visit.error;
+    }
+    return sync_error_of_cache(error);
 }
 
 /* ---- answers ---- */
@@ -213,15 +266,29 @@ static ssize_t body_read(void *ctx, uint64_t offset, void *data, size_t len)
     return error == CACHE_OK ? (ssize_t)got : -1;
 }
 
+/* The body is pinned. Most are small, and read at once: each read costs a query. */
+static enum message_result examine(struct sync_search *search, struct body *body, uint64_t size,
+                                   bool *met)
+{
+    struct message_source source = {.read = body_read, .ctx = body, .size = size};
+    char *bytes = size <= BODY_MEMORY_MAX ? malloc((size_t)size + 1) : NULL;
+    if (bytes != NULL && body_read(body, 0, bytes, (size_t)size) == (ssize_t)size)
+        message_source_bytes(&source, bytes, (size_t)size);
+    enum message_result result = message_examine(&search->query, &source, met);
+    free(bytes);
+    search->looked++;
+    return result;
+}
+
 /* One that was evicted meanwhile is as one that was never here. */
 enum search_answer match_by_text(struct sync_search *search, const struct search_match *match)
 {
     struct body body = {search->sync->cache, match->message};
-    struct message_source source = {.read = body_read, .ctx = &body};
+    uint64_t size = 0;
     bool met = false;
-    if (!match->here || cache_body_pin(body.cache, body.message, &source.size) != CACHE_OK)
+    if (!match->here || cache_body_pin(body.cache, body.message, &size) != CACHE_OK)
         return SEARCH_OPEN;
-    enum message_result result = message_examine(&search->query, &source, &met);
+    enum message_result result = examine(search, &body, size, &met);
     cache_body_unpin(body.cache, body.message);
     return result != MESSAGE_OK ? SEARCH_OPEN : met ? SEARCH_YES : SEARCH_NO;
 }

@@ -105,6 +105,7 @@ void search_note(struct sync_search *search, const struct sync_search_end *end)
     struct search_noted noted = {.query = strdup(search->form.data),
                                  .note = strdup(end->note),
                                  .found = end->found,
+                                 .looked = search->looked,
                                  .partial = end->partial,
                                  .at = clock_wall()};
     struct search_noted old = {0};

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "sync/ahead.h"
 #include "sync/carry.h"
+#include "sync/indexing.h"
 #include "sync/regard.h"
 #include "sync/search_internal.h"
 #include "sync/stock.h"
@@ -136,7 +137,9 @@ static struct sync *sync_new(const struct sync_settings *settings)
             .sync = sync, .number = i + 1, .wake_fd = -1, .cancel_fd = -1, .state = WORKER_STOPPED};
     sync->views = views_new(sync);
     sync->stock = stock_new(sync, settings);
-    if (sync->views == NULL || sync->stock == NULL || !copy_settings(sync, settings))
+    sync->indexing = indexing_new(sync);
+    if (sync->views == NULL || sync->stock == NULL || sync->indexing == NULL ||
+        !copy_settings(sync, settings))
         sync_stop(&sync);
     return sync;
 }
@@ -180,6 +183,7 @@ static void threads_stop(struct sync *sync)
     pthread_cond_signal(&sync->warden_wake);
     pthread_mutex_unlock(&sync->lock);
     stock_end(sync->stock);
+    indexing_end(sync->indexing);
     jobs_redispatch(sync);
     for (unsigned i = 0; i < sync->worker_count; i++) {
         if (sync->workers[i].started)
@@ -189,6 +193,7 @@ static void threads_stop(struct sync *sync)
         pthread_join(sync->warden, NULL);
     jobs_redispatch(sync); /* what the workers put back */
     stock_join(sync->stock);
+    indexing_join(sync->indexing);
     clerks_stop(sync);
 }
 
@@ -221,6 +226,7 @@ void sync_stop(struct sync **stopped)
     search_notes_free(sync);
     ahead_free(&sync->ahead);
     stock_free(&sync->stock);
+    indexing_free(&sync->indexing);
     free(sync->trash);
     free(sync->bearings);
     free(sync->claims);
@@ -375,7 +381,7 @@ enum sync_error sync_start(struct sync **out, const struct sync_settings *settin
         text[0] = '\0'; /* what an attempt before said */
     if (error == SYNC_OK)
         error = open_journal(sync, settings, text);
-    if (error == SYNC_OK && !threads_start(sync)) {
+    if (error == SYNC_OK && (!indexing_begin(sync->indexing) || !threads_start(sync))) {
         snprintf(text, SYNC_TEXT_MAX, "a thread cannot be started; raise the limit on processes");
         error = SYNC_ERR_MEMORY;
     }

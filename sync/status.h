@@ -27,9 +27,9 @@ struct status_listing {
 /* One of the last searches. */
 enum { SEARCH_NOTES = 4 };
 struct search_noted {
-    char *query; /* in its one form */
-    char *note;  /* why it is partial, or "" */
-    uint64_t found;
+    char *query;            /* in its one form */
+    char *note;             /* why it is partial, or "" */
+    uint64_t found, looked; /* messages that match; texts that were looked into */
     bool partial;
     int64_t at; /* wall clock, seconds */
 };

@@ -124,6 +124,8 @@ static void add_figures(cJSON *root, const struct status *s)
         {"messages",             (double)s->figures.messages        },
         {"bodies",               (double)s->figures.bodies          },
         {"bytes_cached",         (double)s->figures.body_bytes      },
+        {"indexed",              (double)s->figures.indexed         },
+        {"bytes_indexed",        (double)s->figures.index_bytes     },
         {"outbox",               (double)outbox_rows(s)             },
         {"outbox_bytes",         (double)s->outbox.bytes            },
     };
@@ -139,6 +141,7 @@ static void add_searches(cJSON *root, const struct status *s)
         cJSON *item = cJSON_CreateObject();
         cJSON_AddStringToObject(item, "query", noted->query);
         cJSON_AddNumberToObject(item, "found", (double)noted->found);
+        cJSON_AddNumberToObject(item, "looked_into", (double)noted->looked);
         cJSON_AddBoolToObject(item, "partial", noted->partial);
         cJSON_AddStringToObject(item, "note", noted->note);
         cJSON_AddNumberToObject(item, "at", (double)noted->at);

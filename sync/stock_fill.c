@@ -134,7 +134,7 @@ static bool fits(struct stock *stock, const struct stock_box *box, uint64_t byte
     if (box->pinned)
         return pinned_bytes(stock) <= stock->sync->cache_size;
     return cache_figures_get(stock->sync->cache, &figures) == CACHE_OK &&
-           figures.body_bytes + bytes <= stock->sync->cache_size;
+           figures.body_bytes + figures.index_bytes + bytes <= stock->sync->cache_size;
 }
 
 static bool wanted(const struct stock *stock, const struct stock_box *box,

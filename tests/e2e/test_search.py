@@ -175,6 +175,57 @@ def test_every_word_over_cached_mail(load, server, mounted, options):
             assert found(mount, query) == truth.matches(query), query
 
 
+def wait_for_index(mount):
+    def known():
+        told = state(mount)
+        return told["indexed"] >= told["bodies"] > 0
+    wait_for(known, 30, "the texts in the index")
+
+
+def looked_into(mount, query):
+    """How many texts the search for this read."""
+    assert search(mount, str(mount.path), "--", query).returncode == 0
+    return state(mount)["searches"][0]["looked_into"]
+
+
+def test_every_word_with_the_index(load, server, mounted, options):
+    """The same sets, and few texts are read for them; mail that is not in the index yet is found all the same."""
+    load(corpus())
+    with mounted(options) as mount:
+        read_all(mount)
+        assert looked_into(mount, "reinvoiced") == 10
+        wait_for_index(mount)
+        assert 0 < state(mount)["bytes_indexed"] < 1 << 20
+        for query, most in (("reinvoiced", 1), ("re: old", 1), ("no such word anywhere", 0), ("本文", 10), ("本語の", 1), ("\"köln\"", 1)):
+            assert looked_into(mount, query if query != "re: old" else '"re: old"') <= most, query
+        truth = Truth(server)
+        for query in QUERIES:
+            assert found(mount, query) == truth.matches(query), query
+    with mounted(options) as mount:  # it stays
+        assert looked_into(mount, "reinvoiced") == 1
+        load([("INBOX", datetime.datetime(2026, 4, 1, tzinfo=UTC), "", mime(20, "one more invoice, reinvoiced"))])
+        wait_for(lambda: state(mount)["messages"] == 11, 30, "the new one")
+        read_all(mount)
+        truth = Truth(server)
+        for query in QUERIES + ["reinvoiced"]:
+            assert found(mount, query) == truth.matches(query), query
+
+
+def test_an_index_that_is_spoilt_costs_time_alone(load, server, mounted, dovecot_options, tmp_path):
+    load(corpus())
+    options = {**dovecot_options, "cache_dir": tmp_path / "cache"}
+    with mounted(options) as mount:
+        read_all(mount)
+        wait_for_index(mount)
+    (tmp_path / "cache" / "search.db").write_bytes(b"nothing" * 3000)
+    truth = Truth(server)
+    with mounted(options) as mount:
+        for query in ("invoice", "text:invoic", "grüße", "body:plan"):
+            assert found(mount, query) == truth.matches(query), query
+        wait_for_index(mount)
+        assert looked_into(mount, "reinvoiced") == 1
+
+
 ROWS = [q for q in QUERIES if re.fullmatch(r"(-?(from|to|subject|since|before|on|larger|smaller|in):.*|"
                                            r"-?(unread|read|flagged|answered|draft))( (?!invoice).*)?", q)]
 

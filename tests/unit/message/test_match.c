@@ -8,8 +8,10 @@
 #include <string.h>
 
 #include "message/examine.h"
+#include "message/folded.h"
 #include "message/match.h"
 #include "message/summary.h"
+#include "tests/unit/message/gathered.h"
 
 static int setup(void **state)
 {
@@ -116,6 +118,42 @@ static void test_messages(void **state)
     assert_true(meets("\r\nword", 6, "body:WORD"));
 }
 
+/* What an index is made of is the view, folded as needles are: whole, or not at all. */
+static void check_folded(const char *message, size_t len)
+{
+    char *view = gathered_view(message, len);
+    char *whole = message_fold(view, strlen(view));
+    struct message_source source;
+    struct buffer folded;
+    message_source_bytes(&source, message, len);
+    for (size_t room = strlen(whole); room + 2 > strlen(whole); room--) {
+        bool fits = room >= strlen(whole);
+        buffer_init(&folded, room);
+        assert_int_equal(message_folded_view(&source, &folded),
+                         fits ? MESSAGE_OK : MESSAGE_STOPPED);
+        if (fits)
+            assert_string_equal(folded.data, whole);
+        buffer_free(&folded);
+    }
+    free(whole);
+    g_free(view);
+}
+
+/* Long ones are cut between characters, and within runs of white space. */
+static void test_folded(void **state)
+{
+    check_folded(mail, sizeof mail - 1);
+    for (int shift = 0; shift < 4; shift++) {
+        GString *message =
+            g_string_new("Subject: s\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n");
+        g_string_append_len(message, "xxxx", shift);
+        for (int i = 0; i < 20000; i++)
+            g_string_append(message, i % 2 == 0 ? "\u00C4\u20AC" : " \t ");
+        check_folded(message->str, message->len);
+        g_string_free(message, TRUE);
+    }
+}
+
 /* A needle at every place around the first two cuts. */
 static void test_cuts(void **state)
 {
@@ -140,9 +178,8 @@ static void test_cuts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_fold),
-        cmocka_unit_test(test_header),
-        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_fold),     cmocka_unit_test(test_header),
+        cmocka_unit_test(test_messages), cmocka_unit_test(test_folded),
         cmocka_unit_test(test_cuts),
     };
     return cmocka_run_group_tests(tests, setup, NULL);
