@@ -51,7 +51,8 @@ static bool may_take_locked(const struct worker *w, int64_t now)
     unsigned at_it = 0, ready = workers_ready_locked(sync);
     if (w->watching && ready > 1)
         return false;
-    if (sync->stopping || w->state != WORKER_READY || w->alone || sync->limiter_until > now)
+    if (sync->stopping || w->state != WORKER_READY || w->alone || w->active_searches > 0 ||
+        sync->limiter_until > now)
         return false;
     for (unsigned i = 0; i < sync->worker_count; i++)
         at_it += &sync->workers[i] != w && sync->workers[i].ahead > 0;

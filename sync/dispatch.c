@@ -14,11 +14,45 @@
 #include "base/clock.h"
 #include "sync/carry.h"
 
-static bool room_for(const struct worker *worker, const struct job *job)
+/* How many other connections have nothing to do. */
+static unsigned others_idle(const struct worker *worker)
+{
+    unsigned idle = 0;
+    for (unsigned i = 0; i < worker->sync->worker_count; i++) {
+        const struct worker *w = &worker->sync->workers[i];
+        idle += w != worker && w->state == WORKER_READY && w->active == 0;
+    }
+    return idle;
+}
+
+static bool others_search(const struct worker *worker)
+{
+    bool search = false;
+    for (unsigned i = 0; i < worker->sync->worker_count && !search; i++) {
+        const struct worker *w = &worker->sync->workers[i];
+        search = w != worker && w->active_searches > 0;
+    }
+    return search;
+}
+
+/* Searches go side by side, but for one connection that is left to who reads; and behind one
+ * another, which costs them no round trips. Not so where there is only one, as who reads would wait
+ * for all of them. */
+static bool room_for_search(const struct worker *worker)
 {
     if (worker->active == 0)
+        return others_idle(worker) > 0 || !others_search(worker);
+    return worker->active == worker->active_searches && worker->active < SEARCH_PIPELINE &&
+           worker->sync->worker_count > 1 && others_idle(worker) < 2;
+}
+
+static bool room_for(const struct worker *worker, const struct job *job)
+{
+    if (job->kind == JOB_SEARCH)
+        return room_for_search(worker);
+    if (worker->active == 0)
         return true;
-    if (worker->alone || job->alone || job->stock)
+    if (worker->alone || job->alone || job->stock || worker->active_searches > 0)
         return false;
     /* Both may ask for STATUS, and nothing in the answer says who did. */
     if (job->kind == JOB_POLL)
@@ -135,6 +169,8 @@ static void hold_count(struct worker *worker, const struct job *job, int sign)
         worker->active_changes += (unsigned)sign;
     if (job->kind == JOB_POLL)
         worker->polling = sign > 0;
+    if (job->kind == JOB_SEARCH)
+        worker->active_searches += (unsigned)sign;
     if (job->alone)
         worker->alone = sign > 0;
     if (job->kind != JOB_BODY)
@@ -201,6 +237,8 @@ static struct job *choose_locked(struct worker *worker)
 {
     struct job *best = NULL, *overdue = overdue_locked(worker->sync);
     bool stays = clock_ms() - worker->turn < PATIENCE_MS;
+    if (overdue != NULL && worker->active == 0 && !room_for(worker, overdue))
+        overdue = NULL; /* a search, and this is the connection that is left to others */
     if (overdue != NULL && (overdue->mailbox == worker->mailbox || !stays)) {
         if (room_for(worker, overdue))
             return overdue;

@@ -23,6 +23,7 @@
 enum {
     WORKERS_MAX = 16,
     BODY_PIPELINE = 16,        /* bodies asked for at once on one connection */
+    SEARCH_PIPELINE = 8,       /* mailboxes that are searched likewise */
     ATTEMPTS_MAX = 3,          /* connections that a job may see break before it fails */
     START_BOUND_MS = 9500,     /* CONTRACT.md: a mount that cannot work says so within 10 s */
     CONNECT_BOUND_MS = 4500,   /* TCP and TLS, each, so that both fit into START_BOUND_MS */
@@ -98,8 +99,9 @@ struct job {
                                not known yet. The worker's thread copies them from its listing. */
     struct waiter *waiters;
     struct batch *batch;          /* JOB_CHANGE: what it carries (carry.h) */
-    bool alone;                   /* JOB_CHANGE, JOB_SEARCH: it wants the connection for itself */
+    bool alone;                   /* JOB_CHANGE: it wants the connection for itself */
     struct search_ask *ask;       /* JOB_SEARCH: what it asks (search_internal.h) */
+    struct job *search_next;      /* JOB_SEARCH: sent behind it. The worker's own */
     const struct change *follows; /* JOB_BODY: whose end it waits for. Protected by sync->lock */
     struct task again;            /* JOB_BODY: once that has come */
     bool polling;                 /* JOB_TREE: what changed in the mailboxes is asked for, too */
@@ -154,6 +156,7 @@ struct worker {
     unsigned active_bodies;
     bool active_listing;
     unsigned active_changes;
+    unsigned active_searches;
     bool alone;     /* a job has the connection for itself */
     bool polling;   /* a JOB_POLL is under way */
     bool watching;  /* it has nothing to do but to watch Inbox */
@@ -176,8 +179,9 @@ struct worker {
     bool incoming_broken;            /* it could not be stored */
     size_t unreported;               /* bytes since jobs_progress */
     int64_t asked; /* clock_ms: when a body was asked for with nothing else on its way; 0: not so */
-    struct tree *tree; /* while a JOB_TREE runs */
-    struct poll *poll; /* while a JOB_POLL runs */
+    struct tree *tree;                    /* while a JOB_TREE runs */
+    struct poll *poll;                    /* while a JOB_POLL runs */
+    struct job *searches, *searches_last; /* in the order in which they were sent */
     struct watch watch;
     struct batch *batches; /* of the JOB_CHANGEs that it has */
 };

@@ -1,12 +1,13 @@
 /*
- * What a search asks of the server: for each mailbox up to two UID SEARCHes, the first in one go
- * with its EXAMINE. That one has what the server decides, the other also the text in ASCII, for
- * messages whose text is not here.
+ * What a search asks of the server: for each mailbox up to two UID SEARCHes. One has what the
+ * server decides, the other also the text in ASCII, for messages whose text is not here.
  *
- * Criteria are a flat list, since Outlook.com refuses groups; NOT takes one key and needs none. A
+ * Criteria are a flat list, since Outlook.com refuses groups; NOT takes one key and needs none. The
+ * mailboxes of a search are asked for in a pipeline, over several connections (dispatch.c). A
  * SEARCH response says not whose it is, and Dovecot sends those of two that are on their way
- * together before the tagged reply of the first. So the job has its connection for itself, and the
- * second goes out when the first is answered. A response that never came is no empty answer.
+ * together before the tagged reply of the first. So an EXAMINE parts any two, which has to wait for
+ * what is before it, and the connection carries searches alone; then the answers come in the order
+ * of the questions. A response that never came is no empty answer.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -179,7 +180,6 @@ static bool start_locked(struct search_leg *leg, struct waiter **told, enum sync
     struct job *job = job_new_locked(sync, JOB_SEARCH, leg->mailbox, 0);
     if (job == NULL)
         return false;
-    job->alone = true;
     job->ask = leg->ask;
     leg->ask->references++;
     leg->ticket = waiter_add_locked(sync, job, &like);
@@ -206,9 +206,9 @@ void ask_start(struct search_leg *leg)
 
 /* ---- on the worker ---- */
 
-void search_response(struct job *job, const struct imap_search *found)
+void search_response(struct worker *w, const struct imap_search *found)
 {
-    struct search_ask *ask = job->ask;
+    struct search_ask *ask = w->searches->ask;
     unsigned which = ask->which;
     size_t count = which < ASKS ? ask->counts[which] + found->count : 0;
     if (which >= ASKS || found->extended || count > UIDS_MAX)
@@ -223,9 +223,37 @@ void search_response(struct job *job, const struct imap_search *found)
     ask->came[which] = true;
 }
 
+/* ---- the line of those that are on their way ---- */
+
+static void line_up(struct worker *w, struct job *job)
+{
+    job->search_next = NULL;
+    *(w->searches != NULL ? &w->searches_last->search_next : &w->searches) = job;
+    w->searches_last = job;
+}
+
+static void leave_line(struct worker *w, struct job *job)
+{
+    struct job **at = &w->searches, *before = NULL;
+    for (; *at != job; at = &(*at)->search_next)
+        before = *at;
+    *at = job->search_next;
+    if (w->searches_last == job)
+        w->searches_last = before;
+}
+
 static void conclude(struct worker *w, struct job *job)
 {
     struct search_ask *ask = job->ask;
+    leave_line(w, job);
+    if (!ask->opened && ask->error == IMAP_ERR_NO) {
+        job_end(w->sync, job, SYNC_ERR_GONE);
+        return;
+    }
+    if (ask->error != IMAP_OK) {
+        job_retry(w->sync, job, ask->error);
+        return;
+    }
     for (unsigned i = 0; i < ASKS; i++) {
         if (ask->answered[i])
             qsort(ask->uids[i], ask->counts[i], sizeof *ask->uids[i], by_number);
@@ -233,70 +261,97 @@ static void conclude(struct worker *w, struct job *job)
     job_end(w->sync, job, SYNC_OK);
 }
 
-static void searched(void *ctx, const struct imap_completion *completion);
-
-/* Submits the next one that is to be asked; false: there is none, or the job is over already. */
-static bool go_on(struct worker *w, struct job *job)
+/* One of the job's commands is over. A command that was completed is progress for all that wait
+ * behind it. */
+static void command_over(struct worker *w, struct job *job,
+                         const struct imap_completion *completion)
 {
-    struct search_ask *ask = job->ask;
+    if (completion->error == IMAP_OK)
+        jobs_progress(w);
+    if (--job->ask->left == 0)
+        conclude(w, job);
+}
+
+static void next_asked(struct search_ask *ask)
+{
     while (ask->which < ASKS && ask->criteria[ask->which] == NULL)
         ask->which++;
-    if (ask->which == ASKS) {
-        conclude(w, job);
-        return false;
-    }
-    struct imap_command command;
-    imap_command_uid_search(&command, ask->criteria[ask->which]);
-    enum imap_error error = imap_connection_submit(w->connection, &command, searched, job);
-    if (error != IMAP_OK)
-        job_retry(w->sync, job, error);
-    return error == IMAP_OK;
 }
 
 static void searched(void *ctx, const struct imap_completion *completion)
 {
     struct job *job = ctx;
     struct search_ask *ask = job->ask;
-    struct worker *w = job->worker;
     enum imap_error error = completion->error;
-    worker_note(w, completion);
-    if (w->examined != job->mailbox) {
-        if (w->examine_error == IMAP_ERR_NO)
-            job_end(w->sync, job, SYNC_ERR_GONE);
-        else
-            job_retry(w->sync, job, w->examine_error);
-        return;
-    }
-    if (error != IMAP_OK && error != IMAP_ERR_NO && error != IMAP_ERR_BAD) {
-        job_retry(w->sync, job, error);
-        return;
-    }
-    ask->answered[ask->which] = error == IMAP_OK && ask->came[ask->which];
-    if (error != IMAP_OK)
+    worker_note(job->worker, completion);
+    if (ask->opened && error != IMAP_OK && error != IMAP_ERR_NO && error != IMAP_ERR_BAD)
+        ask->error = error;
+    ask->answered[ask->which] = ask->opened && error == IMAP_OK && ask->came[ask->which];
+    if (ask->opened && (error == IMAP_ERR_NO || error == IMAP_ERR_BAD))
         snprintf(ask->refusal, sizeof ask->refusal, "%.190s", completion->failure->text);
     ask->which++;
-    (void)go_on(w, job);
+    next_asked(ask);
+    command_over(job->worker, job, completion);
 }
 
 static void examined(void *ctx, const struct imap_completion *completion)
 {
-    struct worker *w = ctx;
-    (void)worker_examined(w, w->examined, completion); /* searched looks at what it left */
+    struct job *job = ctx;
+    (void)worker_examined(job->worker, job->mailbox, completion);
+    job->ask->opened = completion->error == IMAP_OK;
+    if (completion->error != IMAP_OK)
+        job->ask->error = completion->error;
+    command_over(job->worker, job, completion);
 }
 
-void search_start(struct worker *w, struct job *job)
+/* ---- sending ---- */
+
+static enum imap_error send_examine(struct worker *w, struct job *job)
 {
-    struct search_ask *ask = job->ask;
-    enum imap_error error = IMAP_OK;
-    ask->which = 0;
+    enum imap_error error = worker_examine(w, job->mailbox, examined, job);
+    job->ask->left += error == IMAP_OK;
+    return error;
+}
+
+static enum imap_error send_search(struct worker *w, struct job *job, const char *criteria)
+{
+    struct imap_command command;
+    imap_command_uid_search(&command, criteria);
+    enum imap_error error = imap_connection_submit(w->connection, &command, searched, job);
+    job->ask->left += error == IMAP_OK;
+    return error;
+}
+
+static void begin(struct search_ask *ask)
+{
+    ask->which = ask->left = 0;
+    ask->opened = false;
+    ask->error = IMAP_OK;
     for (unsigned i = 0; i < ASKS; i++) {
         ask->counts[i] = 0;
         ask->came[i] = ask->answered[i] = false;
     }
-    if (w->examined != job->mailbox)
-        error = worker_examine(w, job->mailbox, examined, w);
-    if (error != IMAP_OK)
-        job_retry(w->sync, job, error);
-    else
-        (void)go_on(w, job);
+    next_asked(ask);
+}
+
+/* An EXAMINE stands before each, but for the first where the mailbox is open and nothing else is on
+ * its way. */
+void search_start(struct worker *w, struct job *job)
+{
+    struct search_ask *ask = job->ask;
+    begin(ask);
+    ask->opened = w->searches == NULL && w->opening == 0 && w->examined == job->mailbox;
+    bool open = ask->opened;
+    line_up(w, job);
+    for (unsigned i = 0; i < ASKS && ask->error == IMAP_OK; i++) {
+        if (ask->criteria[i] == NULL)
+            continue;
+        if (!open)
+            ask->error = send_examine(w, job);
+        if (ask->error == IMAP_OK)
+            ask->error = send_search(w, job, ask->criteria[i]);
+        open = false;
+    }
+    if (ask->left == 0) /* nothing went out */
+        conclude(w, job);
 }

@@ -29,7 +29,10 @@ struct search_ask {
     unsigned references;  /* protected by sync->lock */
     char *criteria[ASKS]; /* NULL: not asked */
     /* The worker's, and the search's once it was told SYNC_OK: */
-    unsigned which;       /* on its way */
+    unsigned which; /* of the searches on their way, the next to be answered */
+    unsigned left;  /* commands on their way */
+    bool opened;    /* the mailbox was; else `error` says why not, or what broke off */
+    enum imap_error error;
     uint32_t *uids[ASKS]; /* ascending */
     size_t counts[ASKS];
     bool came[ASKS];     /* a SEARCH response did */
@@ -113,7 +116,8 @@ void ask_start(struct search_leg *leg);
 bool ask_has(const struct search_ask *ask, unsigned which, uint32_t uid);
 
 void search_start(struct worker *w, struct job *job);
-void search_response(struct job *job, const struct imap_search *found);
+/* A SEARCH response, while the worker has searches on their way. */
+void search_response(struct worker *w, const struct imap_search *found);
 
 /* search_match.c */
 

@@ -87,15 +87,14 @@ static void fetched(struct worker *w, const struct imap_fetch *fetch)
         listing_fetch(listing, fetch);
 }
 
-/* A search has its connection for itself, so nobody else asked then; a refresh and a change never
- * search on one connection. */
+/* Searches have their connection for themselves, so nobody else asked then; a refresh and a change
+ * never search on one connection. */
 static void searched(struct worker *w, const struct imap_response *response)
 {
-    struct job *job = worker_job(w, JOB_SEARCH, 0);
-    struct job *listing = job == NULL ? worker_job(w, JOB_LISTING, 0) : NULL;
+    struct job *listing = w->searches == NULL ? worker_job(w, JOB_LISTING, 0) : NULL;
     worker_moved(w, RESPONSE_BYTES + response->search.count);
-    if (job != NULL)
-        search_response(job, &response->search);
+    if (w->searches != NULL)
+        search_response(w, &response->search);
     else if (listing != NULL && listing_searched(listing, &response->search))
         return;
     else

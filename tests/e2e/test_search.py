@@ -9,6 +9,8 @@ import signal
 import subprocess
 import threading
 
+import pytest
+
 from .support import mailboxes, sample
 from .support.mount import wait_for
 
@@ -263,6 +265,24 @@ def test_text_that_is_not_here_is_the_servers_to_find(load, server, mounted, dov
         assert answer.returncode == 0 and not answer.stdout and "partial" in answer.stderr and "not here" in answer.stderr
         wanted = imap_says(server, 'TEXT "invoice"')  # and now with the bodies read
         assert found(mount, "invoice") >= wanted - {None}
+
+
+@pytest.mark.parametrize("connections", [1, 2, 4])
+def test_each_answer_is_of_its_mailbox(load, mounted, options, connections):
+    """The mailboxes are asked in a pipeline, with two searches each; no answer counts for another one."""
+    flags = {i: "\\Seen" if i % 3 else "" for i in range(20)}
+    rows = [(f"Box{i}", datetime.datetime(2026, 1, 1 + i, tzinfo=UTC), flags[i],
+             mime(i, "nothing", subject=f"{'invoice' if i % 4 == 0 else 'letter'} {i}")) for i in flags]
+    rows += [("Box7", datetime.datetime(2026, 2, 1, tzinfo=UTC), "", mime(99, "nothing", subject="invoice 99"))]
+    load(rows)
+    with mounted(options, connections=connections) as mount:
+        for query, wanted in (("unread", lambda i: i % 3 == 0), ("invoice", lambda i: i % 4 == 0 or i == 99),
+                              ("invoice read", lambda i: i % 4 == 0 and i != 99 and i % 3),
+                              ("-invoice unread", lambda i: i % 4 and i != 99 and i % 3 == 0)):
+            answer = search(mount, str(mount.path), "--", query)
+            assert answer.returncode == 0 and not answer.stderr
+            got = sorted(int(re.search(r"(\d+)\.eml$", line)[1]) for line in answer.stdout.splitlines())
+            assert got == sorted(i for i in [*flags, 99] if wanted(i)), query
 
 
 def test_newest_first_and_nul(load, mounted, dovecot_options):
