@@ -167,6 +167,7 @@ struct cache_change {
     uint64_t ino;
     bool gone;
     bool came;    /* a row that was not there before */
+    bool bytes;   /* the file is another message's now: what was read of it is good no more */
     bool settled; /* a change made here is known in full now: nothing for those who watch */
     bool directory;
     char name[CACHE_NAME_MAX + 1];
@@ -281,6 +282,17 @@ enum cache_error cache_messages_flags_if(struct cache *cache, int64_t mailbox, u
 enum cache_error cache_messages_gone(struct cache *cache, int64_t mailbox, uint32_t uidvalidity,
                                      const uint32_t *uids, size_t count, cache_change_fn *changed,
                                      void *ctx);
+/*
+ * [writes] The same for messages that a refresh does not find any more, where others came in it,
+ * with UIDs above `after`: a server may give a message another UID (OUTLOOK.md section 2). What
+ * went and what came are one where Message-Id, size and date are the same and no third is like
+ * them: the inode and its name stay, for the message that came. Nothing says that its bytes are the
+ * same, so there is no body (cache_change.bytes), and a file that is open stays what it is: then
+ * one goes and the other one comes.
+ */
+enum cache_error cache_messages_renumbered(struct cache *cache, int64_t mailbox,
+                                           uint32_t uidvalidity, const uint32_t *uids, size_t count,
+                                           uint32_t after, cache_change_fn *changed, void *ctx);
 
 /* The row of (mailbox, uid). */
 enum cache_error cache_message_find(struct cache *cache, int64_t mailbox, uint32_t uid,

@@ -23,7 +23,7 @@ enum cache_error changes_add(struct changes *changes, const struct cache_inode *
     change->parent = inode->parent;
     change->ino = inode->ino;
     change->gone = gone;
-    change->came = change->settled = false;
+    change->came = change->settled = change->bytes = false;
     change->directory = inode->kind == CACHE_DIRECTORY;
     memcpy(change->name, inode->name, sizeof change->name);
     return CACHE_OK;

@@ -138,6 +138,8 @@ int64_t body_hour(void); /* now, as the stamp of a body */
 enum cache_error stored_erase(struct writer *writer, int64_t body);
 /* Removes the body of a message that is gone, if it is here: at once, or when it is unpinned. */
 enum cache_error stored_forget(struct writer *writer, int64_t message);
+/* The same, if nobody has it pinned; else *held, and it stays. */
+enum cache_error stored_forget_unread(struct writer *writer, int64_t message, bool *held);
 /* Bytes that bodies may take: the index of texts takes its part of the room first. */
 uint64_t stored_limit(const struct writer *writer);
 /* Evicts until under that; crowded: it could not. */

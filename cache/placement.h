@@ -37,6 +37,15 @@ enum cache_error placement_show(struct db *index, const struct cache_inode *inod
 /* At open, before the thread runs: nothing is pending or staged. */
 enum cache_error placement_reset(struct writer *writer);
 
+/* renumbered.c. Which messages above `after` those in `uids` have become, each in *next (0: none).
+ * Any may be absent. */
+enum cache_error renumbered_find(struct db *index, int64_t mailbox, uint32_t after,
+                                 const uint32_t *uids, size_t count, uint32_t *next);
+/* `uid` has become `next`. *passed stays false, and all as it was, where that cannot be shown. */
+enum cache_error renumbered_pass(struct writer *writer, struct db *index, int64_t mailbox,
+                                 uint32_t uid, uint32_t next, struct changes *changes,
+                                 struct tally *tally, bool *passed);
+
 /* staged.c: takes a staged inode away. */
 enum cache_error staged_erase(struct db *index, const struct cache_inode *inode,
                               struct changes *changes);

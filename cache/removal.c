@@ -68,13 +68,14 @@ enum cache_error removal_some(struct writer *writer, int64_t mailbox, size_t max
     return error;
 }
 
-/* ---- cache_messages_gone ---- */
+/* ---- cache_messages_gone, cache_messages_renumbered ---- */
 
 struct gone_job {
     struct job job;
     int64_t mailbox;
-    uint32_t uidvalidity;
+    uint32_t uidvalidity, after; /* after 0: none of them can have another UID */
     const uint32_t *uids;
+    uint32_t *next; /* what has become of each; 0: it is gone */
     size_t count;
     struct changes changes;
 };
@@ -87,9 +88,17 @@ static enum cache_error run_gone(struct writer *writer, struct job *job)
     struct tally tally = {0};
     if (index != NULL)
         error = mailbox_check(index, gone->mailbox, gone->uidvalidity);
-    for (size_t i = 0; error == CACHE_OK && i < gone->count; i++) {
+    if (error == CACHE_OK && gone->after != 0)
         error =
-            removal_message(writer, index, gone->mailbox, gone->uids[i], &gone->changes, &tally);
+            renumbered_find(index, gone->mailbox, gone->after, gone->uids, gone->count, gone->next);
+    for (size_t i = 0; error == CACHE_OK && i < gone->count; i++) {
+        bool passed = false;
+        if (gone->after != 0 && gone->next[i] != 0)
+            error = renumbered_pass(writer, index, gone->mailbox, gone->uids[i], gone->next[i],
+                                    &gone->changes, &tally, &passed);
+        if (error == CACHE_OK && !passed)
+            error = removal_message(writer, index, gone->mailbox, gone->uids[i], &gone->changes,
+                                    &tally);
         error = error == CACHE_ERR_ABSENT ? CACHE_OK : error;
     }
     return error == CACHE_OK ? tally_end(index, &tally) : error;
@@ -99,13 +108,23 @@ enum cache_error cache_messages_gone(struct cache *cache, int64_t mailbox, uint3
                                      const uint32_t *uids, size_t count, cache_change_fn *changed,
                                      void *ctx)
 {
+    return cache_messages_renumbered(cache, mailbox, uidvalidity, uids, count, 0, changed, ctx);
+}
+
+enum cache_error cache_messages_renumbered(struct cache *cache, int64_t mailbox,
+                                           uint32_t uidvalidity, const uint32_t *uids, size_t count,
+                                           uint32_t after, cache_change_fn *changed, void *ctx)
+{
     enum cache_error error = CACHE_OK;
+    uint32_t next[REMOVAL_STEP];
     for (size_t done = 0; error == CACHE_OK && done < count; done += REMOVAL_STEP) {
         struct gone_job gone = {
             .job = {.run = run_gone},
             .mailbox = mailbox,
             .uidvalidity = uidvalidity,
+            .after = count <= REMOVAL_STEP ? after : 0, /* all are compared with each other */
             .uids = uids + done,
+            .next = next,
             .count = count - done < REMOVAL_STEP ? count - done : REMOVAL_STEP,
         };
         error = writer_do(&cache->writer, &gone.job);

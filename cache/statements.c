@@ -96,6 +96,12 @@ static const char *const index_queries[INDEX_ALL] = {
     [INDEX_MESSAGE_UPLOADED] = "UPDATE message SET uploaded = ?2, uploaded_size = ?3 WHERE id = ?1",
     [INDEX_MESSAGE_DIGEST] = "UPDATE message SET digest = ?2 WHERE id = ?1",
     [INDEX_MESSAGE_FIRST] = "SELECT uid FROM message WHERE mailbox = ?1 ORDER BY uid LIMIT 1",
+    [INDEX_MESSAGE_SUCCESSOR] =
+        "SELECT next.uid FROM message CROSS JOIN message AS next ON next.mailbox = message.mailbox"
+        " AND next.uid > ?3 AND next.message_id = message.message_id AND next.size = message.size"
+        " AND next.internaldate = message.internaldate WHERE message.mailbox = ?1"
+        " AND message.uid = ?2 AND message.message_id <> '' AND message.provisional = 0"
+        " AND next.provisional = 0 LIMIT 2",
     [INDEX_MESSAGE_DELETE] = "DELETE FROM message WHERE id = ?1",
     [INDEX_INODE_INSERT] =
         "INSERT OR IGNORE INTO inode (parent, kind, mailbox, message, uid, size, exact, mtime,"

@@ -57,10 +57,12 @@ static enum cache_error remove_whole(struct writer *writer, const struct victim 
     return error;
 }
 
-enum cache_error stored_forget(struct writer *writer, int64_t message)
+/* `gone`: it goes at any rate, if later. */
+static enum cache_error forget(struct writer *writer, int64_t message, bool gone, bool *held)
 {
     enum cache_error error = CACHE_OK;
     struct db *bodies = writer_bodies(writer, &error);
+    *held = false;
     if (bodies == NULL)
         return error;
     enum db_step step = db_query(bodies, BODIES_FIND, DB_VALUES(DB_INT(message)));
@@ -71,9 +73,19 @@ enum cache_error stored_forget(struct writer *writer, int64_t message)
         .message = message,
         .size = (uint64_t)(db_int(bodies, BODIES_FIND, 1) + db_int(bodies, BODIES_FIND, 3)),
     };
-    bool held = false;
     db_end(bodies, BODIES_FIND);
-    return remove_whole(writer, &victim, true, &held);
+    return remove_whole(writer, &victim, gone, held);
+}
+
+enum cache_error stored_forget(struct writer *writer, int64_t message)
+{
+    bool held;
+    return forget(writer, message, true, &held);
+}
+
+enum cache_error stored_forget_unread(struct writer *writer, int64_t message, bool *held)
+{
+    return forget(writer, message, false, held);
 }
 
 void stored_note_recent(struct writer *writer, int64_t body)

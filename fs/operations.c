@@ -51,6 +51,8 @@ static void bridge_changed(void *ctx, const struct cache_change *change, enum sy
             notify_removed(fs, change);
         } else {
             notify_directory(fs->notifier, change->parent);
+            if (change->bytes)
+                told_written(fs->told, change->ino);
             /* A new entry is not known to the kernel; then there is nothing to drop. */
             if (told_knows(fs->told, change->ino))
                 notify_attributes(fs->notifier, change->ino);

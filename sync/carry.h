@@ -91,9 +91,10 @@ struct change {
     bool copied;               /* the first half of a MOVE without MOVE stands */
     bool for_good;             /* \Deleted stays: hide it */
     bool singly;
-    bool said_ok; /* the server said that it did it */
-    bool present; /* reconcile.c saw the message where it was */
-    bool settled; /* likewise, where it was to go */
+    bool said_ok;  /* the server said that it did it */
+    unsigned idle; /* how often it said so, and had not */
+    bool present;  /* reconcile.c saw the message where it was */
+    bool settled;  /* likewise, where it was to go */
     unsigned attempts;
     int64_t progress; /* clock_ms of the last sign of life; guarded like the rest */
     int64_t later_ms;

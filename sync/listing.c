@@ -22,6 +22,9 @@
 
 enum { WINDOW_MESSAGES = 500, WINDOWS_AHEAD = 4, STORE_AT = 500 };
 
+/* Among so many messages that came those are looked for that got another UID. */
+enum { RENUMBERED_MAX = 1000 };
+
 #define LISTING_ITEMS                                                                              \
     "(UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (" MESSAGE_SUMMARY_FIELDS ")])"
 
@@ -128,6 +131,15 @@ void listing_end(struct job *job, enum imap_error error)
     if (error != IMAP_OK)
         listing_fail(job->listing, error, sync_error_of_imap(error));
     conclude(job->listing);
+}
+
+enum cache_error listing_gone(struct listing *listing, const uint32_t *uids, size_t count)
+{
+    struct sync *sync = listing->worker->sync;
+    /* A mount that changes nothing may have opened its files for good (fs/whole.h). */
+    bool may = listing->came <= RENUMBERED_MAX && sync->journal != NULL;
+    return cache_messages_renumbered(sync->cache, listing->job->mailbox, listing->uidvalidity, uids,
+                                     count, may ? listing->base : 0, sync_changed, sync);
 }
 
 /* ---- windows ---- */

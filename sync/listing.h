@@ -23,6 +23,9 @@ bool listing_searched(struct job *job, const struct imap_search *found);
 void listing_end(struct job *job, enum imap_error error);
 /* It has failed for this reason, if not before: what is still on its way is waited for. */
 void listing_fail(struct listing *listing, enum imap_error error, enum sync_error why);
+/* These messages, ascending, are not there any more. One that came in this refresh may be one of
+ * them, with another UID. */
+enum cache_error listing_gone(struct listing *listing, const uint32_t *uids, size_t count);
 /* Messages that came so far, of those that the server says there are: `exists` at most. */
 uint32_t listing_landed(const struct listing *listing);
 

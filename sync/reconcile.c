@@ -210,7 +210,7 @@ static void not_found(struct change *change)
                     "the server said OK, and the message is not found in the mailbox");
     else if (change->kind != JOURNAL_APPEND && !change->present)
         change_fate(change, FATE_REFUSED, SYNC_ERR_GONE, "the message is not there any more");
-    else if (change->said_ok && change->attempts > 0)
+    else if (change->said_ok && change->idle++ > 0)
         change_fate(change, FATE_REFUSED, SYNC_ERR_REFUSED, "the server said OK and did nothing");
     else
         change_fate(change, FATE_UNDONE, SYNC_ERR_UNREACHABLE, "");

@@ -150,8 +150,7 @@ static enum cache_error store_gone(struct listing *listing)
     qsort(refresh->gone, refresh->gone_count, sizeof *refresh->gone, by_number);
     refresh->gone_count = leaving_spare(w->sync, listing->job->mailbox, listing->uidvalidity,
                                         refresh->gone, refresh->gone_count);
-    return cache_messages_gone(w->sync->cache, listing->job->mailbox, listing->uidvalidity,
-                               refresh->gone, refresh->gone_count, sync_changed, w->sync);
+    return listing_gone(listing, refresh->gone, refresh->gone_count);
 }
 
 uint64_t refresh_named(const struct listing *listing)

@@ -223,8 +223,7 @@ static void apply_gone(struct listing *listing)
     }
     if (messages - gone.count == listing->exists) {
         size_t left = leaving_spare(sync, mailbox, listing->uidvalidity, gone.list, gone.count);
-        enum cache_error error = cache_messages_gone(sync->cache, mailbox, listing->uidvalidity,
-                                                     gone.list, left, sync_changed, sync);
+        enum cache_error error = listing_gone(listing, gone.list, left);
         if (error != CACHE_OK)
             listing_fail(listing, IMAP_OK, sync_error_of_cache(error));
     } else {

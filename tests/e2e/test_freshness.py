@@ -159,6 +159,53 @@ def test_by_what_the_server_can(home, mounted, hide):
                 client.close()
 
 
+INO = "import os, sys; print(os.stat(sys.argv[1]).st_ino, os.getxattr(sys.argv[1], 'user.imap.uid').decode())"
+HOLD = "import sys; f = open(sys.argv[1], 'rb'); print(flush=True); sys.stdin.readline(); print(f.read().hex(), flush=True)"
+
+
+def identity(mount, path):
+    """(inode, UID), or None."""
+    answer = mount.run("/usr/bin/python3", "-c", INO, path)
+    return tuple(map(int, answer.stdout.split())) if answer.returncode == 0 else None
+
+
+def give_new_uid(load, server, box, uid, data):
+    """What Outlook.com does to an item that was edited through another protocol: the bytes may be others."""
+    load([(box, sample.START, (), data)])
+    server.select(box)
+    server.uid("STORE", uid, "+FLAGS", "(\\Deleted)")
+    server.expunge()
+    server.close()
+
+
+def test_a_new_uid_elsewhere(load, server, mounted, options):
+    """The file is the same one, with the bytes that the server has now; one that is open is read to its end."""
+    old = sample.message(1)
+    head, _, tail = old.partition(b"\r\n\r\n")
+    new = head + b"\r\n\r\n" + tail.swapcase()  # as long as before
+    load([("Archive", sample.START, (), old), ("Archive", sample.START, (), sample.message(2))])
+    with mounted(options, poll=POLL) as mount:
+        first = names(mount, "Archive")
+        assert len(first) == 2
+        path = f"Archive/{first[0]}"
+        assert mount.run("cat", path).stdout == old
+        ino, uid = identity(mount, path)
+        give_new_uid(load, server, "Archive", str(uid), new)
+        wait_for(lambda: (identity(mount, path) or (0, uid))[1] != uid, LOOK, "the new UID")
+        assert names(mount, "Archive") == first
+        assert identity(mount, path) == (ino, 3)
+        assert mount.run("cat", path).stdout == new != old
+        reader = mount.spawn("/usr/bin/python3", "-c", HOLD, path)
+        reader.stdout.readline()
+        give_new_uid(load, server, "Archive", "3", old)
+        uids = lambda: [(identity(mount, f"Archive/{n}") or (0, 0))[1] for n in names(mount, "Archive") or ()]
+        wait_for(lambda: 4 in uids(), LOOK, "the next UID")
+        assert bytes.fromhex(reader.communicate(b"\n", timeout=20)[0].decode()) == new
+        wait_for(lambda: len(names(mount, "Archive")) == 2, LOOK, "one file a message")
+        held = {identity(mount, f"Archive/{n}")[1]: f"Archive/{n}" for n in names(mount, "Archive")}
+        assert sorted(held) == [2, 4] and mount.run("cat", held[4]).stdout == old
+
+
 @pytest.mark.parametrize("each", [1, 40])
 def test_a_poll_without_news_costs_the_same(load, server, mounted, outlook, outlook_options, each):
     """50 mailboxes: STATUS and LIST, and one look at up to 1,000 messages' flags."""
