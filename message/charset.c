@@ -8,11 +8,14 @@
 #include <errno.h>
 #include <gmime/gmime.h>
 #include <iconv.h>
+#include <pthread.h>
 #include <string.h>
 
 enum {
-    HELD_MAX = 16,     /* bytes of an unfinished character */
-    OUT_MAX = 8 * 1024 /* bytes of UTF-8 that gather before they are cleaned */
+    HELD_MAX = 16,      /* bytes of an unfinished character */
+    OUT_MAX = 8 * 1024, /* bytes of UTF-8 that gather before they are cleaned */
+    KEPT_MAX = 24,      /* charsets of which a converter stays open */
+    NAME_MAX_KEPT = 32
 };
 
 #define NO_ICONV ((iconv_t)-1)
@@ -77,24 +80,6 @@ static bool is_latin1_name(const char *charset)
     return is_one_of(charset, names);
 }
 
-static iconv_t open_charset(const char *charset)
-{
-    if (is_latin1_name(charset))
-        return iconv_open("UTF-8", "WINDOWS-1252");
-    iconv_t converter = iconv_open("UTF-8", charset);
-    return converter != NO_ICONV ? converter
-                                 : iconv_open("UTF-8", g_mime_charset_iconv_name(charset));
-}
-
-static iconv_t open_wide(const char *charset)
-{
-    for (size_t i = 0; i < G_N_ELEMENTS(brothers); i++) {
-        if (g_ascii_strcasecmp(charset, brothers[i].name) == 0)
-            return iconv_open("UTF-8", brothers[i].wide);
-    }
-    return NO_ICONV;
-}
-
 /* Names that iconv would take for something else: an encoding of the locale, or suffixes that
  * change how it works. */
 static bool is_sane(const char *charset)
@@ -103,6 +88,62 @@ static bool is_sane(const char *charset)
     return len > 0 && len < 64 &&
            strspn(charset, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:") ==
                len;
+}
+
+static struct {
+    pthread_mutex_t lock;
+    struct {
+        char name[NAME_MAX_KEPT];
+        iconv_t converter;
+    } list[KEPT_MAX];
+    unsigned count;
+} kept = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static bool is_kept_locked(const char *charset)
+{
+    for (unsigned i = 0; i < kept.count; i++) {
+        if (g_ascii_strcasecmp(charset, kept.list[i].name) == 0)
+            return true;
+    }
+    return false;
+}
+
+void charset_keep(const char *charset)
+{
+    if (!is_sane(charset) || strlen(charset) >= NAME_MAX_KEPT || is_utf8_name(charset))
+        return;
+    pthread_mutex_lock(&kept.lock);
+    if (kept.count < KEPT_MAX && !is_kept_locked(charset)) {
+        iconv_t converter = iconv_open("UTF-8", charset);
+        if (converter != NO_ICONV) {
+            strcpy(kept.list[kept.count].name, charset);
+            kept.list[kept.count++].converter = converter;
+        }
+    }
+    pthread_mutex_unlock(&kept.lock);
+}
+
+static iconv_t open_named(const char *charset)
+{
+    charset_keep(charset);
+    return iconv_open("UTF-8", charset);
+}
+
+static iconv_t open_charset(const char *charset)
+{
+    if (is_latin1_name(charset))
+        return open_named("WINDOWS-1252");
+    iconv_t converter = open_named(charset);
+    return converter != NO_ICONV ? converter : open_named(g_mime_charset_iconv_name(charset));
+}
+
+static iconv_t open_wide(const char *charset)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(brothers); i++) {
+        if (g_ascii_strcasecmp(charset, brothers[i].name) == 0)
+            return open_named(brothers[i].wide);
+    }
+    return NO_ICONV;
 }
 
 bool charset_is_vague(const char *charset)
@@ -126,7 +167,7 @@ struct charset_reader *charset_reader_new(const char *charset, bool is_utf8,
     reader->sink = sink;
     reader->main = reader->wide = NO_ICONV;
     if (vague && !is_utf8)
-        reader->main = iconv_open("UTF-8", "WINDOWS-1252");
+        reader->main = open_named("WINDOWS-1252");
     else if (!vague && !is_utf8_name(charset)) {
         reader->main = open_charset(charset);
         reader->wide = open_wide(charset);

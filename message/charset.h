@@ -30,6 +30,12 @@ bool charset_reader_end(struct charset_reader *reader) __attribute__((warn_unuse
 /* Whether text of this charset has to be guessed: it names none, an unknown one, or ASCII. */
 bool charset_is_vague(const char *charset);
 
+/* Text in this charset is about to be converted, by whatever asks iconv for it. glibc loads a
+ * module for most charsets with the first converter and unloads it with the last one, which is more
+ * work than converting a mail: so one of each stays open from now on, of the first few charsets
+ * met. */
+void charset_keep(const char *charset);
+
 /* Tells whether bytes that come in pieces are UTF-8. Starts as {0}. */
 struct utf8_probe {
     bool broken;

@@ -15,6 +15,8 @@
 
 #include <glib.h>
 
+#include "message/charset.h"
+
 /* An encoded word within the field: pointers into it. */
 struct word {
     const char *charset;
@@ -102,8 +104,24 @@ static const char *join_from(const struct word *first, GString *out)
     return end;
 }
 
+/* GMime opens a converter for each word. */
+static void keep_charsets(const char *raw)
+{
+    char name[40];
+    for (const char *at = raw; (at = strstr(at, "=?")) != NULL;) {
+        at += 2;
+        size_t len = strcspn(at, "?* ");
+        if (len == 0 || len >= sizeof name)
+            continue;
+        memcpy(name, at, len);
+        name[len] = '\0';
+        charset_keep(name);
+    }
+}
+
 char *message_words_join(const char *raw)
 {
+    keep_charsets(raw);
     if (strstr(raw, "?B?") == NULL && strstr(raw, "?b?") == NULL)
         return g_strdup(raw);
     GString *out = g_string_sized_new(strlen(raw) + 16);
