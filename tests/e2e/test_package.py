@@ -132,7 +132,7 @@ def test_control(package):
     assert fields["Version"].split("-")[0] == version
     assert fields["Architecture"] == run("dpkg", "--print-architecture").strip()
     depends = {word.split()[0] for word in fields["Depends"].split(", ")}
-    assert {"fuse3", "libfuse3-3", "libc6", "libssl3"} <= depends
+    assert {"fuse3", "libfuse3-3", "libc6", "libssl3", "zlib1g"} <= depends
     control = run("dpkg-deb", "--ctrl-tarfile", package, errors="replace")
     assert not re.search(r"(pre|post)(inst|rm)", control), "maintainer scripts"
 
