@@ -63,6 +63,7 @@ static const struct {
     {"NOPERM",               IMAP_CODE_NOPERM,               SHAPE_TEXT     },
     {"CANNOT",               IMAP_CODE_CANNOT,               SHAPE_TEXT     },
     {"EXPUNGEISSUED",        IMAP_CODE_EXPUNGEISSUED,        SHAPE_TEXT     },
+    {"NOTIFICATIONOVERFLOW", IMAP_CODE_NOTIFICATIONOVERFLOW, SHAPE_TEXT     },
     {"INUSE",                IMAP_CODE_INUSE,                SHAPE_TEXT     },
     {"LIMIT",                IMAP_CODE_LIMIT,                SHAPE_TEXT     },
     {"UNAVAILABLE",          IMAP_CODE_UNAVAILABLE,          SHAPE_TEXT     },

@@ -86,7 +86,8 @@ enum imap_code_kind {
     IMAP_CODE_APPENDLIMIT, /* RFC 7889 -> number */
     IMAP_CODE_CANNOT,
     IMAP_CODE_EXPUNGEISSUED,
-    IMAP_CODE_OTHER, /* -> text: the whole code */
+    IMAP_CODE_NOTIFICATIONOVERFLOW, /* RFC 5465 */
+    IMAP_CODE_OTHER,                /* -> text: the whole code */
 };
 
 struct imap_code {

@@ -120,6 +120,14 @@ struct job {
     bool stored;       /* JOB_BODY: the cache is done with it. Protected by sync->lock */
 };
 
+/* Whether the server tells of other mailboxes on the watch's connection (notify.c). */
+enum notify_state {
+    NOTIFY_OFF,
+    NOTIFY_ON,
+    NOTIFY_ENDING, /* the answer to NOTIFY NONE is to come: until then it may tell */
+    NOTIFY_REFUSED,
+};
+
 /* The worker's watch on Inbox (watch.c). */
 struct watch {
     int64_t mailbox;    /* 0: none */
@@ -133,6 +141,7 @@ struct watch {
     bool idling;        /* IDLE was sent, DONE was not */
     bool asking;        /* a command of the watch is on its way */
     bool flags;         /* flags were pushed */
+    enum notify_state notify;
 };
 
 enum worker_state { WORKER_OFFLINE, WORKER_CONNECTING, WORKER_READY, WORKER_STOPPED };

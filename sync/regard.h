@@ -62,6 +62,18 @@ void standing_of(struct standing *standing, const struct imap_mailbox_status *st
 void refresh_wanted(struct sync *sync, int64_t mailbox, const struct standing *standing,
                     bool flags);
 
+/* ---- notify.c: the worker's thread, on the watch's connection ---- */
+
+/* The watch begins, or IDLE is sent anew: asks to be told of other mailboxes where the server has
+ * NOTIFY. Goes out in the same breath as IDLE. */
+void notify_set(struct worker *w);
+/* The watch gives way: what comes behind this, the connection's jobs asked for. */
+void notify_none(struct worker *w);
+/* STATUS came. True: nobody asked for it, and it is dealt with. */
+bool notify_status(struct worker *w, const struct imap_mailbox_status *status);
+/* The server says that it gives up telling. */
+void notify_overflow(struct worker *w);
+
 /* ---- watch.c: the worker's thread, unless it says otherwise ---- */
 
 /* Called between two steps of a connection: watches where nobody does and there is no work, looks

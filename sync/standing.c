@@ -60,6 +60,25 @@ static bool flags_differ(const struct standing *now, const struct standing *then
            other(now->present, IMAP_STATUS_HIGHESTMODSEQ, now->modseq, then->modseq);
 }
 
+/* What was not told is as it was. */
+static struct standing completed(const struct standing *now, const struct standing *then)
+{
+    struct standing both = *now;
+    unsigned as_before = then->present & ~now->present;
+    both.present |= as_before;
+    if (as_before & IMAP_STATUS_UIDVALIDITY)
+        both.uidvalidity = then->uidvalidity;
+    if (as_before & IMAP_STATUS_UIDNEXT)
+        both.uidnext = then->uidnext;
+    if (as_before & IMAP_STATUS_MESSAGES)
+        both.messages = then->messages;
+    if (as_before & IMAP_STATUS_UNSEEN)
+        both.unseen = then->unseen;
+    if (as_before & IMAP_STATUS_HIGHESTMODSEQ)
+        both.modseq = then->modseq;
+    return both;
+}
+
 /* What is told of a mailbox that nobody has listed is for its attributes alone. */
 static void note_unlisted(struct sync *sync, const struct cache_mailbox *row,
                           const struct standing *now)
@@ -84,10 +103,11 @@ static void compare_row(struct sync *sync, const struct cache_mailbox *row,
     if (!regard_standing(sync, row->id, &then) && !standing_cached(sync, row, &then))
         return;
     bool flags = flags_differ(now, &then);
+    struct standing both = completed(now, &then);
     if (flags || messages_differ(now, &then))
-        refresh_wanted(sync, row->id, now, flags);
+        refresh_wanted(sync, row->id, &both, flags);
     else
-        regard_in_step(sync, row->id, now);
+        regard_in_step(sync, row->id, &both);
 }
 
 void poll_compare(struct sync *sync, const char *name, const struct standing *standing)

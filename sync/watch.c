@@ -13,6 +13,8 @@
  * moment, for pushes come in swarms: where the cache has what the server has (a change of ours),
  * nothing is done; else Inbox is refreshed.
  *
+ * Where the server has NOTIFY, it tells of other mailboxes on the same connection (notify.c).
+ *
  * In the worker's own thread, but for what wants the lock.
  */
 #include <stdlib.h>
@@ -246,8 +248,10 @@ static void begin(struct worker *w)
     watch->mailbox = inbox;
     if (w->examined != inbox)
         error = worker_examine(w, inbox, examined, w);
-    if (error == IMAP_OK)
+    if (error == IMAP_OK) {
+        notify_set(w);
         error = sit(w);
+    }
     if (error == IMAP_OK)
         return;
     watch->not_before = clock_ms() + REFUSED_MS;
@@ -264,6 +268,7 @@ static void end_idle(struct worker *w)
 void watch_pause(struct worker *w)
 {
     end_idle(w);
+    notify_none(w);
     w->watch.quiet = INT64_MAX; /* until there is nothing to do again */
     leave(w);
 }
@@ -331,7 +336,7 @@ int64_t watch_tend(struct worker *w)
         recycle(w);
         return INT64_MAX;
     }
-    if (somebody_else(w))
+    if (somebody_else(w) || watch->notify == NOTIFY_ENDING)
         return sooner(INT64_MAX, watch->look_at);
     int64_t due = watch->quiet + LINGER_MS;
     if (watch->not_before > due)

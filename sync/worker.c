@@ -116,6 +116,8 @@ static void untagged(void *ctx, const struct imap_response *response)
         break;
     case IMAP_RESPONSE_MAILBOX_STATUS:
         worker_moved(w, RESPONSE_BYTES);
+        if (notify_status(w, &response->mailbox_status))
+            break;
         tree_status(w, &response->mailbox_status);
         if (!poll_response(w, &response->mailbox_status))
             carry_untagged(w, response);
@@ -131,6 +133,8 @@ static void untagged(void *ctx, const struct imap_response *response)
     case IMAP_RESPONSE_STATUS:
         if (response->status.code.kind == IMAP_CODE_CLOSED)
             resync_closed(worker_job(w, JOB_LISTING, 0));
+        else if (response->status.code.kind == IMAP_CODE_NOTIFICATIONOVERFLOW)
+            notify_overflow(w);
         break;
     case IMAP_RESPONSE_VANISHED:
         if (response->vanished.earlier) {

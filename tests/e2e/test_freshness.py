@@ -159,6 +159,28 @@ def test_by_what_the_server_can(home, mounted, hide):
                 client.close()
 
 
+def test_the_server_tells_of_other_mailboxes(load, server, mounted, dovecot_options):
+    """NOTIFY (RFC 5465), where nothing is polled; a server without it is the poll's (test_other_mailboxes_are_polled)."""
+    load([(box, sample.START, (), sample.message(n)) for box in ("Archive", "Work") for n in (1, 2, 3)])
+    with mounted(dovecot_options, names="uid", poll=3600, connections=1, debug=True) as mount:
+        for box in ("Archive", "Work"):
+            assert names(mount, box) == ["1.eml", "2.eml", "3.eml"]
+        for n, box in enumerate(("Archive", "Work", "Archive")):
+            watching(mount)
+            load([(box, sample.START, (), sample.message(7))])
+            wait_for(lambda: there(mount, f"{box}/{4 + n // 2}.eml"), WATCHED, "a message that came")
+        watching(mount)
+        server.select("Archive")
+        server.uid("STORE", "2", "+FLAGS", "(\\Flagged)")
+        wait_for(lambda: flags_of(mount, "Archive/2.eml") == ["\\Flagged"], WATCHED, "a flag")
+        watching(mount)
+        server.uid("STORE", "3", "+FLAGS", "(\\Deleted)")
+        server.expunge()
+        wait_for(lambda: not there(mount, "Archive/3.eml"), WATCHED, "a message that went")
+        log = mount.log()
+        assert "NOTIFY SET STATUS" in log and "NOTIFY NONE" in log
+
+
 INO = "import os, sys; print(os.stat(sys.argv[1]).st_ino, os.getxattr(sys.argv[1], 'user.imap.uid').decode())"
 HOLD = "import sys; f = open(sys.argv[1], 'rb'); print(flush=True); sys.stdin.readline(); print(f.read().hex(), flush=True)"
 

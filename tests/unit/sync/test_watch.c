@@ -190,6 +190,110 @@ static void test_no_news_costs_no_fetch(void **state)
     rig_end(&rig);
 }
 
+/* ---- NOTIFY (RFC 5465) ---- */
+
+#define WITH_NOTIFY WITH_IDLE " CONDSTORE NOTIFY"
+
+static atomic_uint sets, nones;
+static atomic_bool refusing;
+
+static bool notifies(struct session *s, const char *tag, const char *command)
+{
+    if (strncmp(command, "NOTIFY SET STATUS (selected", 27) == 0) {
+        atomic_fetch_add(&sets, 1);
+        return session_send(s, atomic_load(&refusing) ? "%s NO not now\r\n" : "%s OK done\r\n",
+                            tag);
+    }
+    if (strcmp(command, "NOTIFY NONE") == 0) {
+        atomic_fetch_add(&nones, 1);
+        return session_send(s, "%s OK done\r\n", tag);
+    }
+    return false;
+}
+
+/* To whoever idles; how many were told. */
+static unsigned tell_idlers(struct rig *rig, const char *line)
+{
+    unsigned told = 0;
+    pthread_mutex_lock(&rig->server.lock);
+    for (size_t i = 0; i < SESSIONS_MAX; i++) {
+        struct session *s = &rig->server.sessions[i];
+        if (s->used && !s->over && s->idle_tag[0] != '\0')
+            told += session_send(s, "%s\r\n", line);
+    }
+    pthread_mutex_unlock(&rig->server.lock);
+    return told;
+}
+
+static bool polled(struct rig *rig)
+{
+    return atomic_load(&rig->server.statuses) > 0;
+}
+
+static bool told_of_m1(struct rig *rig)
+{
+    return tell_idlers(rig, "* STATUS M1 (UIDVALIDITY 7 MESSAGES 5 UIDNEXT 12)") > 0;
+}
+
+/* What the server tells of another mailbox counts at once; while a job has the connection it tells
+ * nothing that could be taken for an answer. */
+static void test_the_server_tells_of_others(void **state)
+{
+    for (unsigned connections = 1; connections <= 2; connections++) {
+        struct rig rig;
+        start(&rig, WITH_NOTIFY, NEVER_MS);
+        rig.connections = connections;
+        atomic_store(&rig.server.hook, notifies);
+        atomic_store(&refusing, false);
+        atomic_store(&sets, 0);
+        atomic_store(&nones, 0);
+        assert_int_equal(rig_start(&rig), SYNC_OK);
+        assert_int_equal(rig_list(&rig, "M1"), SYNC_OK);
+        assert_true(comes(polled, &rig)); /* once, since the connection is new */
+        assert_true(comes(pushed, &rig));
+        unsigned asked = atomic_load(&sets), ended = atomic_load(&nones);
+        atomic_store(&rig.server.statuses, 0);
+        atomic_store(&rig.server.count, 5);
+        assert_true(comes(told_of_m1, &rig));
+        assert_true(comes(m1_has_five, &rig));
+        assert_true(comes(pushed, &rig));
+        if (connections == 1) {
+            assert_int_equal(atomic_load(&nones), ended + 1);
+            assert_int_equal(atomic_load(&sets), asked + 1);
+        }
+        assert_int_equal(atomic_load(&rig.server.statuses), 0);
+        rig_end(&rig);
+    }
+}
+
+/* A server that refuses is polled, and not asked again by this connection; one that gives up, too.
+ */
+static void test_a_server_that_does_not_tell(void **state)
+{
+    for (int refuses = 0; refuses < 2; refuses++) {
+        struct rig rig;
+        start(&rig, WITH_NOTIFY, OFTEN_MS);
+        rig.connections = 1;
+        atomic_store(&rig.server.hook, notifies);
+        atomic_store(&refusing, refuses != 0);
+        atomic_store(&sets, 0);
+        assert_int_equal(rig_start(&rig), SYNC_OK);
+        assert_int_equal(rig_list(&rig, "M1"), SYNC_OK);
+        assert_true(comes(pushed, &rig));
+        if (!refuses)
+            while (tell_idlers(&rig, "* OK [NOTIFICATIONOVERFLOW] too much") == 0)
+                usleep(1000);
+        unsigned asked = atomic_load(&sets);
+        atomic_store(&rig.server.count, 5);
+        atomic_store(&rig.server.statuses, 0);
+        assert_true(comes(m1_has_five, &rig));
+        assert_true(comes(polled_twice, &rig));
+        assert_true(atomic_load(&sets) - asked <=
+                    (refuses ? 0 : 1)); /* it may cross the overflow */
+        rig_end(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +302,8 @@ int main(void)
         cmocka_unit_test(test_others_are_polled),
         cmocka_unit_test(test_found_again),
         cmocka_unit_test(test_no_news_costs_no_fetch),
+        cmocka_unit_test(test_the_server_tells_of_others),
+        cmocka_unit_test(test_a_server_that_does_not_tell),
         cmocka_unit_test(test_a_change_behind_its_examine),
     };
     message_init();
