@@ -1,6 +1,7 @@
 """What other programs change on the server shows at the next look that is due (CONTRACT.md section 4)."""
 import errno
 import json
+import subprocess
 
 import pytest
 
@@ -217,8 +218,9 @@ def test_a_new_uid_elsewhere(load, server, mounted, options):
         assert names(mount, "Archive") == first
         assert identity(mount, path) == (ino, 3)
         assert mount.run("cat", path).stdout == new != old
-        reader = mount.spawn("/usr/bin/python3", "-c", HOLD, path)
-        reader.stdout.readline()
+        reader = subprocess.Popen(["/usr/bin/python3", "-c", HOLD, path], cwd=mount.path, stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE)
+        assert reader.stdout.readline() == b"\n"
         give_new_uid(load, server, "Archive", "3", old)
         uids = lambda: [(identity(mount, f"Archive/{n}") or (0, 0))[1] for n in names(mount, "Archive") or ()]
         wait_for(lambda: 4 in uids(), LOOK, "the next UID")

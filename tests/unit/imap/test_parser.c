@@ -94,8 +94,8 @@ static void reads_codes(void **state)
          "status NO tag=\"A\" code=2 code-text=\"US-ASCII \"a]b\"\" text=\"no\"\n"
          "status OK tag=\"A\" code=17 source=\"7,9\" text=\"\"\nidle"  },
         {"unknown and broken", LINE("* OK [X-NEW 1 2] t") LINE("* OK [] t") LINE("* OK [ALERT t"),
-         "status OK code=32 code-text=\"X-NEW 1 2\" text=\"t\"\n"
-         "status OK code=32 code-text=\"\" text=\"t\"\n"
+         "status OK code=33 code-text=\"X-NEW 1 2\" text=\"t\"\n"
+         "status OK code=33 code-text=\"\" text=\"t\"\n"
          "status OK text=\"[ALERT t\"\nidle"                           },
     };
     RUN(&transcript_default, examples);
