@@ -301,7 +301,8 @@ static bool check_bytes(const char *text, size_t len, char *why)
     }
     if (!g_utf8_validate(text, (gssize)len, NULL))
         return refuse(why, "the query is not UTF-8");
-    for (const char *at = text; at < text + len; at = g_utf8_find_next_char(at, NULL)) {
+    const char *end = text + len;
+    for (const char *at = len > 0 ? text : NULL; at != NULL; at = g_utf8_find_next_char(at, end)) {
         gunichar c = g_utf8_get_char(at);
         if (c != '\t' && unicode_is_control(c))
             return refuse(why, "the query has a control character");

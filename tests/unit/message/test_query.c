@@ -5,6 +5,8 @@
 #include "tests/unit/test.h"
 
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "message/query.h"
 
@@ -137,13 +139,33 @@ static void test_calendar(void **state)
     assert_int_equal(year, 2517);
 }
 
+/* A query ends where its length says, at whatever stands behind it: here there is nothing. */
+static void test_end(void **state)
+{
+    static const char *const texts[] = {"invoice", "gr\u00FC\u00DFe", "from:\u65E5\u672C",
+                                        "\"open"};
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_not_equal(pages, MAP_FAILED);
+    assert_int_equal(mprotect(pages + page, page, PROT_NONE), 0);
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct message_query query;
+        char why[MESSAGE_QUERY_WHY] = "";
+        size_t len = strlen(texts[i]);
+        memcpy(pages + page - len, texts[i], len);
+        assert_int_equal(message_query_parse(pages + page - len, len, &query, why),
+                         texts[i][0] != '"');
+        message_query_free(&query);
+    }
+    munmap(pages, 2 * page);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_reasons),
-        cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_calendar),
+        cmocka_unit_test(test_forms),  cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_bounds), cmocka_unit_test(test_calendar),
+        cmocka_unit_test(test_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
