@@ -131,7 +131,7 @@ static enum message_result look_at_header(const struct message_query *query,
     size_t len = source->size < HEADER_MAX ? (size_t)source->size : HEADER_MAX;
     char *header = malloc(len + 1);
     ssize_t got = header != NULL ? source->read(source->ctx, 0, header, len) : 0;
-    for (size_t i = 0; i < query->count && got > 0; i++) {
+    for (size_t i = 0; i < query->count && header != NULL && got >= 0; i++) {
         const struct message_query_term *term = &query->terms[i];
         bool cc = term->key == MESSAGE_QUERY_CC;
         if (!cc && term->key != MESSAGE_QUERY_HEADER)

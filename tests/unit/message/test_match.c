@@ -114,6 +114,9 @@ static void test_messages(void **state)
             fail_msg("%s", cases[i].query);
     }
     assert_false(meets("", 0, "a"));
+    assert_false(meets("", 0, "header:x:"));
+    assert_false(meets("", 0, "cc:a"));
+    assert_true(meets("", 0, "-header:x: -cc:a"));
     assert_true(meets("", 0, "-a"));
     assert_true(meets("\r\nword", 6, "body:WORD"));
 }
