@@ -35,8 +35,8 @@ struct cache {
     struct pins pins;
     struct memo memo;
     struct checked checked;
-    atomic_llong opened_ms;        /* cache_opened_ms */
-    struct text_index *text_index; /* NULL: nobody opened it */
+    atomic_llong opened_ms;                  /* cache_opened_ms */
+    _Atomic(struct text_index *) text_index; /* NULL: nobody opened it */
     struct writer writer;
 };
 

@@ -134,7 +134,7 @@ static void remove_file(const struct cache *cache)
 enum cache_error text_index_open(struct cache *cache, uint32_t version)
 {
     int64_t origin = 0, last = 0;
-    struct text_index *index = cache->text_index = calloc(1, sizeof *index);
+    struct text_index *index = calloc(1, sizeof *index);
     if (index == NULL)
         return CACHE_ERR_MEMORY;
     index->cache = cache;
@@ -156,6 +156,7 @@ enum cache_error text_index_open(struct cache *cache, uint32_t version)
         measure(index);
     else
         log_warn("cache: %s cannot be made; searches look into every text", text_kind.file);
+    atomic_store(&cache->text_index, index); /* whole: the writer looks at it */
     return good ? CACHE_OK : CACHE_ERR_ABSENT;
 }
 
