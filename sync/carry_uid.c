@@ -7,7 +7,7 @@
  *               are not there, but names none in the answer
  *     EXPUNGE   UID STORE \Deleted and UID EXPUNGE behind it; without UIDPLUS, EXPUNGE, where UID
  *               SEARCH DELETED names our own messages and no others. What cannot be expunged stays
- *               \Deleted and is hidden.
+ *               \Deleted and is hidden; it goes with the next ones, once nobody else's is there.
  *
  * All of it runs in the worker's thread, with the batch's mailbox open for changes. What fails is
  * each change's fate; a batch of copies that is refused as a whole goes again, each by itself.
@@ -74,11 +74,21 @@ static void flagged_deleted(void *ctx, const struct imap_completion *completion)
     batch_command_over(batch);
 }
 
+/* Of this batch, or marked before, when it could not be expunged: that one was hidden for good. */
+static bool is_ours(struct batch *batch, uint32_t uid)
+{
+    struct cache_inode inode;
+    if (batch_change(batch, uid) != NULL)
+        return true;
+    return cache_message_find(batch->sync->cache, batch->mailbox, uid, &inode) == CACHE_OK &&
+           inode.hidden && !inode.pending;
+}
+
 /* Whether all that is \Deleted in the mailbox is ours. */
 static bool deleted_is_ours(struct batch *batch)
 {
     for (size_t i = 0; i < batch->deleted_count; i++) {
-        if (batch_change(batch, batch->deleted[i]) == NULL)
+        if (!is_ours(batch, batch->deleted[i]))
             return false;
     }
     return batch->searched;

@@ -6,9 +6,10 @@
  * them, so they are read off UID FETCH (FLAGS) over what is known, when a poll found that UNSEEN is
  * another, or a program reads the mailbox and the last look is older than FLAGS_FRESH_MS. Messages
  * are compared only when the counts differ: where the cache, with all new UIDs in it, has as many
- * as EXISTS says, none went. Else UID SEARCH names those that are left, in fewer bytes than FETCH.
- * A refresh in which nothing changed costs EXAMINE and one empty FETCH, whatever the size of the
- * mailbox.
+ * as EXISTS says, none went. Else UID SEARCH names those that are left, in fewer bytes than FETCH
+ * (which is taken all the same where the mailbox is small and there is no CONDSTORE: it tells
+ * flags). A refresh in which nothing changed costs EXAMINE and one empty FETCH, whatever the size
+ * of the mailbox.
  *
  * Both go over the mailbox in windows of CHECK_MESSAGES messages that the cache has, so that
  * neither a window nor what comes for it grows with the mailbox; WINDOWS_AHEAD of them are on their
@@ -357,9 +358,12 @@ void refresh_start(struct listing *listing)
     uint32_t from = regard_flags_uid(listing->worker->sync, listing->job->mailbox);
     unsigned capabilities = imap_connection_capabilities(listing->worker->connection);
     refresh->next = listing->window && from < listing->known ? from + 1 : 1;
-    /* Without UIDPLUS a change of ours may be searching on this connection, too (carry_uid.c). */
-    refresh->search =
-        !listing->by_flags && !listing->window && (capabilities & IMAP_CAP_UIDPLUS) != 0;
+    /* FETCH tells flags by the way, which is worth its bytes where the mailbox is small and nothing
+     * else tells them. Without UIDPLUS a change of ours may be searching here, too (carry_uid.c).
+     */
+    bool flags_wanted = listing->modseq == 0 && listing->exists <= WINDOW_MESSAGES;
+    refresh->search = !listing->by_flags && !listing->window && !flags_wanted &&
+                      (capabilities & IMAP_CAP_UIDPLUS) != 0;
     ask_on(listing);
 }
 

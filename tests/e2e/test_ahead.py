@@ -127,11 +127,12 @@ def test_the_servers_pause_holds(load, mounted, outlook, outlook_options):
     load(mails(COUNT))
     with mounted(outlook_options) as mount:
         mount.run("ls", "Inbox")
-        outlook.switches.set(throttle="NO:1500@FETCH#4*1")
+        outlook.switches.set(throttle="NO:3000@FETCH#4*1")
         outlook.transcript.clear()
         assert mount.run("sh", "-c", "cat Inbox/* | wc -c", cwd=mount.path).returncode == 0
         entries = outlook.transcript.entries()
         (refused,) = [entry for entry in entries if entry.status == "NO"]
-        later = [entry.when - refused.when for entry in entries if entry.when > refused.when + 0.3]
-        assert later and min(later) > 1.4, "nothing is sent while the server wants a pause"
+        # for a second, since the emulation may be late to read what was on its way
+        later = [entry.when - refused.when for entry in entries if entry.when > refused.when + 1]
+        assert later and min(later) > 2.9, "nothing is sent while the server wants a pause"
         assert len(body_fetches(outlook)) <= STEPS

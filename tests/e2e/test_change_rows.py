@@ -303,6 +303,10 @@ def test_others_deleted_messages_stay(desk, any_way):
             assert 2 not in left
         shown = {uid for box, uid in d.mount.files() if box == "Inbox"}
         assert theirs in shown and ours not in shown
+        # what is hidden goes with the next one, once nobody else's is marked
+        d.there.store("INBOX", theirs, "\\Deleted", "-FLAGS")
+        d.do('rm "$1"', d.mount.path_of("Inbox", d.one("INBOX", 3).uid))
+        assert d.numbers("INBOX") == [1]
 
 
 def test_another_trash(desk, way):

@@ -129,6 +129,17 @@ static bool forgets(struct session *s, const char *tag, const char *command)
     return session_send(s, "* SEARCH 1 1 11 11\r\n%s OK done\r\n", tag);
 }
 
+/* Many more behind them: where there is no CONDSTORE a small mailbox is not searched. */
+enum { CROWD = 1200 };
+static uint32_t crowd[5 + CROWD], crowd_left[3 + CROWD];
+
+static void gather(uint32_t *to, const uint32_t *first, size_t count)
+{
+    memcpy(to, first, count * sizeof *first);
+    for (uint32_t i = 0; i < CROWD; i++)
+        to[count + i] = 100 + i;
+}
+
 static void test_what_went_by_search(void **state)
 {
     static const struct {
@@ -143,26 +154,47 @@ static void test_what_went_by_search(void **state)
         {SEARCHING, forgets, 5, 1, 0},
         {PLAIN,     finds,   3, 0, 1},
     };
+    gather(crowd, few, 5);
+    gather(crowd_left, left, 3);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct rig rig;
-        rig_init(&rig, few, 5);
+        rig_init(&rig, crowd, 5 + CROWD);
         rig.server.capabilities = cases[i].capabilities;
         assert_int_equal(rig_start(&rig), SYNC_OK);
         assert_int_equal(rig_list(&rig, "INBOX"), SYNC_OK);
-        rig.server.uids = left;
-        atomic_store(&rig.server.count, 3);
+        rig.server.uids = crowd_left;
+        atomic_store(&rig.server.count, 3 + CROWD);
         atomic_store(&rig.server.hook, cases[i].hook);
         atomic_store(&searches, 0);
         unsigned fetches = atomic_load(&rig.server.fetches);
         rig_age(&rig, "INBOX");
         assert_int_equal(rig_list(&rig, "INBOX"), SYNC_OK);
-        assert_int_equal(rig_count(&rig, "INBOX"), cases[i].left);
+        assert_true(comes_to(&rig, "INBOX", cases[i].left + CROWD));
         assert_int_equal(rig_message(&rig, "INBOX", 2) == 0, cases[i].left == 3);
         assert_int_not_equal(rig_message(&rig, "INBOX", 3), 0);
         assert_int_equal(atomic_load(&searches), cases[i].searches);
         assert_int_equal(atomic_load(&rig.server.fetches) - fetches, 1 + cases[i].flags);
         rig_end(&rig);
     }
+}
+
+/* Flags are told by the way. */
+static void test_a_small_mailbox_is_not_searched(void **state)
+{
+    struct rig rig;
+    rig_init(&rig, few, 5);
+    rig.server.capabilities = SEARCHING;
+    assert_int_equal(rig_start(&rig), SYNC_OK);
+    assert_int_equal(rig_list(&rig, "INBOX"), SYNC_OK);
+    rig.server.uids = left;
+    atomic_store(&rig.server.count, 3);
+    atomic_store(&rig.server.hook, finds);
+    atomic_store(&searches, 0);
+    rig_age(&rig, "INBOX");
+    assert_int_equal(rig_list(&rig, "INBOX"), SYNC_OK);
+    assert_true(comes_to(&rig, "INBOX", 3));
+    assert_int_equal(atomic_load(&searches), 0);
+    rig_end(&rig);
 }
 
 /* ---- QRESYNC (RFC 7162) ---- */
@@ -278,6 +310,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_windows_go_ahead),
         cmocka_unit_test(test_what_went_by_search),
+        cmocka_unit_test(test_a_small_mailbox_is_not_searched),
         cmocka_unit_test(test_what_examine_tells),
         cmocka_unit_test(test_a_resync_of_another_mailbox),
     };
