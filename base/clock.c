@@ -13,6 +13,15 @@ int64_t clock_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+int64_t clock_asleep_ms(void)
+{
+    struct timespec awake;
+    int64_t now = clock_ms(); /* first, so that it never comes out too long */
+    clock_gettime(CLOCK_MONOTONIC, &awake);
+    int64_t asleep = now - ((int64_t)awake.tv_sec * 1000 + awake.tv_nsec / 1000000);
+    return asleep > 0 ? asleep : 0;
+}
+
 int64_t clock_wall(void)
 {
     return (int64_t)time(NULL);

@@ -11,6 +11,9 @@
 /* Milliseconds since boot (CLOCK_BOOTTIME); never goes back. */
 int64_t clock_ms(void);
 
+/* Milliseconds of these that the machine was asleep. */
+int64_t clock_asleep_ms(void);
+
 /* Seconds since 1970-01-01T00:00:00Z; the same in milliseconds. */
 int64_t clock_wall(void);
 int64_t clock_wall_ms(void);

@@ -147,6 +147,10 @@ static void receive(struct imap_connection *c)
         }
         total += got;
         c->progress_bytes += got;
+        if (got > 0 && c->check_ms != 0) { /* it is there */
+            c->check_ms = 0;
+            c->progress_at = clock_ms();
+        }
         parse(c, got);
     }
 }
@@ -162,6 +166,31 @@ static bool drained(struct imap_connection *c)
     return true;
 }
 
+static int bound_of(const struct imap_connection *c)
+{
+    bool checked = c->check_ms > 0 && c->check_ms < c->settings.timeout_ms;
+    return checked ? c->check_ms : c->settings.timeout_ms;
+}
+
+static void checked(void *ctx, const struct imap_completion *completion)
+{
+    (void)ctx;
+    (void)completion; /* any answer will do */
+}
+
+enum imap_error imap_connection_check(struct imap_connection *c, int bound_ms)
+{
+    struct imap_command command;
+    enum imap_error error = IMAP_OK;
+    if (!timed(c)) {
+        imap_command_init(&command, "NOOP");
+        error = imap_connection_submit(c, &command, checked, NULL);
+    }
+    c->check_ms = bound_ms;
+    c->progress_at = clock_ms();
+    return error;
+}
+
 static void check_progress(struct imap_connection *c)
 {
     bool opening = c->state < IMAP_STATE_READY;
@@ -170,13 +199,13 @@ static void check_progress(struct imap_connection *c)
         c->progress_at = now;
         c->progress_bytes = 0;
     }
-    if (c->ended || !timed(c) || now - c->progress_at < c->settings.timeout_ms)
+    if (c->ended || !timed(c) || now - c->progress_at < bound_of(c))
         return;
     struct imap_failure failure;
     imap_failure_set(&failure, IMAP_ERR_TIMEOUT,
                      "%s: no progress for %d.%d s (%s); check the network or raise -o timeout",
-                     c->settings.host, c->settings.timeout_ms / 1000,
-                     c->settings.timeout_ms / 100 % 10, state_names[c->state]);
+                     c->settings.host, bound_of(c) / 1000, bound_of(c) / 100 % 10,
+                     state_names[c->state]);
     imap_connection_end(c, &failure);
 }
 
@@ -192,7 +221,7 @@ static void await(struct imap_connection *c, int wait_ms, int wake_fd)
 {
     int64_t deadline = wait_ms < 0 ? -1 : clock_ms() + wait_ms;
     if (timed(c))
-        deadline = earlier(deadline, c->progress_at + c->settings.timeout_ms);
+        deadline = earlier(deadline, c->progress_at + bound_of(c));
     if (imap_stream_more(c->stream) || c->write_failed)
         deadline = 0;
     struct imap_wait wait = {

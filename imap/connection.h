@@ -200,6 +200,13 @@ enum imap_error imap_connection_submit_changing(struct imap_connection *c, const
                                                 imap_done_fn *done, void *ctx)
     __attribute__((warn_unused_result));
 
+/* Whether the other side is still there is in doubt (the machine was asleep): a NOOP goes out where
+ * nothing is expected, and the next byte has to come within `bound_ms`, if that is less than
+ * settings.timeout_ms. IDLE must have been ended. What is submitted afterwards goes out behind it.
+ */
+enum imap_error imap_connection_check(struct imap_connection *c, int bound_ms)
+    __attribute__((warn_unused_result));
+
 /* Commands submitted and not yet completed. */
 size_t imap_connection_in_flight(const struct imap_connection *c);
 

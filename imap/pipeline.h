@@ -124,6 +124,7 @@ struct imap_connection {
     bool throttled; /* the newest word of the server was "throttled" */
     int64_t backoff_ms;
 
+    int check_ms;           /* bound until the next byte comes; 0: settings.timeout_ms */
     int64_t progress_at;    /* clock_ms of the last progress */
     size_t progress_bytes;  /* moved since */
     uint64_t acknowledged;  /* imap_stream_acknowledged at the last look */

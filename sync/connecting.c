@@ -106,6 +106,7 @@ void worker_set_state(struct worker *w, enum worker_state state)
 static void connected(struct worker *w)
 {
     struct sync *sync = w->sync;
+    atomic_store(&w->asleep, clock_asleep_ms());
     pthread_mutex_lock(&sync->lock);
     bool first = workers_ready_locked(sync) == 0; /* of the connections that stand */
     w->state = WORKER_READY;

@@ -36,6 +36,8 @@ enum {
     BUSY_RETRY_MS = 50,
     PATIENCE_MS = 500, /* a job that waits longer for a connection stops others from being taken */
     BACKOFF_MAX_MS = 5 * 60000, /* OUTLOOK.md 5 */
+    NAP_MS = 5000,   /* a machine that was asleep for longer may have lost its connections */
+    CHECK_MS = 4000, /* and this long they have to show that they stand */
 };
 
 /* Bytes asked for on one connection above which another one is opened rather than queued behind. */
@@ -178,6 +180,7 @@ struct worker {
     /* The worker's own: */
     struct imap_connection *connection;
     struct imap_handler handler;
+    atomic_int_least64_t asleep; /* clock_asleep_ms at the last look at the connection */
     int64_t examined; /* the mailbox that the last EXAMINE was for; 0: none, or it failed */
     unsigned opening; /* EXAMINE and SELECT that were not answered */
     enum imap_error examine_error; /* why it failed */

@@ -72,7 +72,11 @@ void *warden_main(void *ctx)
         if (told == NULL)
             watch_overdue_locked(sync, now, &nearest);
         if (told == NULL) {
+            int64_t asleep = clock_asleep_ms();
             condition_wait(&sync->warden_wake, &sync->lock, nearest);
+            if (clock_asleep_ms() - asleep >= NAP_MS) /* each looks at its connection (worker.c) */
+                for (unsigned i = 0; i < sync->worker_count; i++)
+                    worker_wake(&sync->workers[i]);
             continue;
         }
         pthread_mutex_unlock(&sync->lock);

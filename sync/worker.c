@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "sync/ahead.h"
 #include "sync/carry.h"
 #include "sync/listing.h"
@@ -158,6 +159,18 @@ static void untagged(void *ctx, const struct imap_response *response)
 
 /* ---- the loop ---- */
 
+/* The machine was asleep: the server has ended the connection meanwhile, or the address is another
+ * one, and nobody told. Looked at before any job goes out, else each waits for the whole bound. */
+static void check_after_sleep(struct worker *w)
+{
+    int64_t asleep = clock_asleep_ms(), before = atomic_exchange(&w->asleep, asleep);
+    if (asleep - before < NAP_MS || w->connection == NULL)
+        return;
+    log_info("the machine was asleep: connection %u is looked at", w->number);
+    watch_pause(w);
+    (void)!imap_connection_check(w->connection, CHECK_MS); /* the next step tells of an end */
+}
+
 static void start_jobs(struct worker *w)
 {
     static void (*const start[])(struct worker *, struct job *) = {
@@ -221,6 +234,7 @@ void *worker_main(void *ctx)
     };
     for (;;) {
         bool stopping, wanted;
+        check_after_sleep(w);
         if (w->connection != NULL)
             start_jobs(w); /* before the plan, or a back-off set in between would have no timer */
         int wait_ms = plan(w, &stopping, &wanted);
