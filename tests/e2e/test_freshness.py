@@ -152,8 +152,8 @@ def test_by_what_the_server_can(home, mounted, hide):
                 assert ("Archive (QRESYNC (" in log) == (not hide)
                 # Dovecot counts changes of a mailbox from the first time that it was asked to: the first round
                 assert not round or ("CHANGEDSINCE" in log) == (hide == "QRESYNC")
-                assert not round or ("UID SEARCH" in log) == bool(hide)
-                assert not round or ("RETURN (ALL)" in log) == (hide in ("QRESYNC", "CONDSTORE QRESYNC"))
+                # without CONDSTORE all flags are read at the first look, and what went is seen by the way
+                assert not round or "CONDSTORE" in hide or ("UID SEARCH RETURN (ALL)" in log) == (hide == "QRESYNC")
             if not round:
                 client.select("Archive")
                 client.uid("STORE", "5", "+FLAGS", "(\\Flagged)")
