@@ -55,6 +55,7 @@ static enum cache_error pin(struct cache *cache, int64_t message, bool use, int6
 enum cache_error cache_body_pin(struct cache *cache, int64_t message, uint64_t *size)
 {
     int64_t body = 0;
+    atomic_store_explicit(&cache->opened_ms, clock_ms(), memory_order_relaxed);
     return pin(cache, message, true, &body, size);
 }
 

@@ -74,7 +74,8 @@ enum cache_error cache_body_hold(struct cache *cache, int64_t message, int64_t b
 enum cache_error cache_message_rows(struct cache *cache, const int64_t *messages, size_t count,
                                     bool (*visit)(void *ctx, const struct cache_row *), void *ctx);
 
-/* clock_ms of the last cache_message_pin, that is, of the last open; 0: none yet. */
+/* clock_ms of the last cache_message_pin or cache_body_pin, that is, of the last who reads; 0: none
+ * yet. */
 int64_t cache_opened_ms(struct cache *cache);
 
 #endif
