@@ -63,6 +63,16 @@ bool imap_flag_next(struct imap_span list, size_t *at, struct imap_span *flag)
     return flag->len > 0;
 }
 
+bool imap_flag_listed(const char *list, struct imap_span flag)
+{
+    struct imap_span words = {.data = list, .len = strlen(list)}, word;
+    for (size_t at = 0; imap_flag_next(words, &at, &word);) {
+        if (same_word(word, flag.data, flag.len))
+            return true;
+    }
+    return false;
+}
+
 static bool lists(const char *list, struct imap_span flag)
 {
     struct imap_span all = {list, strlen(list)}, word;

@@ -14,6 +14,9 @@ bool imap_flag_valid(struct imap_span flag);
 /* The next word of a list that is separated by spaces; *at starts at 0. False at the end. */
 bool imap_flag_next(struct imap_span list, size_t *at, struct imap_span *flag);
 
+/* Whether a list, as text that is separated by spaces, names this flag, in any case. */
+bool imap_flag_listed(const char *list, struct imap_span flag);
+
 /*
  * Whether the mailbox that is selected keeps `flag`: a system flag by its bit, a keyword because
  * PERMANENTFLAGS names it or allows new ones with "\*". Without PERMANENTFLAGS all system flags and

@@ -4,7 +4,7 @@
  *     COPY      one UID COPY
  *     MOVE      one UID MOVE; without MOVE: UID COPY, then as EXPUNGE
  *     STORE     one UID STORE, and the flags read back behind it: the server says OK to UIDs that
- *               are not there, but names none in the answer
+ *               are not there, but names none in the answer; what does not show goes once more
  *     EXPUNGE   UID STORE \Deleted and UID EXPUNGE behind it; without UIDPLUS, EXPUNGE, where UID
  *               SEARCH DELETED names our own messages and no others. What cannot be expunged stays
  *               \Deleted and is hidden; it goes with the next ones, once nobody else's is there.
@@ -241,11 +241,60 @@ static void stored(void *ctx, const struct imap_completion *completion)
 {
     struct batch *batch = ctx;
     worker_note(batch->worker, completion);
-    if (completion->error != IMAP_OK) {
-        for (struct change *change = batch->changes; change != NULL; change = change->next)
+    for (struct change *change = batch->changes; change != NULL; change = change->next) {
+        if (completion->error != IMAP_OK && (batch->step == 0 || change->fate == FATE_NONE))
             change_completed(change, completion);
     }
     batch_command_over(batch);
+}
+
+/* Whether the flags that were read back are what was asked for. */
+static bool shows(const struct change *change)
+{
+    const char *wanted = change->row.intent.flags, *now = change->flags;
+    enum imap_store how = store_how(&wanted);
+    struct imap_span list = {.data = wanted, .len = strlen(wanted)}, flag;
+    for (size_t at = 0; now != NULL && imap_flag_next(list, &at, &flag);) {
+        if (imap_flag_listed(now, flag) == (how == IMAP_STORE_REMOVE))
+            return false;
+    }
+    if (now == NULL || how != IMAP_STORE_SET)
+        return true;
+    list = (struct imap_span){.data = now, .len = strlen(now)};
+    for (size_t at = 0; imap_flag_next(list, &at, &flag);) {
+        if ((imap_flag_bit(flag) & ~IMAP_FLAG_RECENT) != 0 && !imap_flag_listed(wanted, flag))
+            return false;
+    }
+    return true;
+}
+
+static void noticed(void *ctx, const struct imap_completion *completion)
+{
+    struct batch *batch = ctx;
+    worker_note(batch->worker, completion);
+    batch_command_over(batch);
+}
+
+/* A connection that has not heard yet of a message that another one brought says OK to its STORE,
+ * and does nothing (Dovecot). It hears with NOOP; then it is sent once more. What is read back
+ * after that counts, whatever it is. True: some are. */
+static bool store_once_more(struct batch *batch)
+{
+    struct imap_command command;
+    bool any = false;
+    for (struct change *change = batch->changes; change != NULL; change = change->next) {
+        if (change->fate == FATE_DONE && !shows(change))
+            change->fate = FATE_NONE;
+        any = any || change->fate == FATE_NONE;
+    }
+    if (!any)
+        return false;
+    batch->step++;
+    imap_command_init(&command, "NOOP");
+    if (imap_connection_submit(batch->worker->connection, &command, noticed, batch) == IMAP_OK)
+        batch->pending++;
+    carry_store(batch);
+    return true;
 }
 
 /* Each change that was named has its fate already. */
@@ -253,7 +302,9 @@ static void read_back(void *ctx, const struct imap_completion *completion)
 {
     struct batch *batch = ctx;
     worker_note(batch->worker, completion);
-    if (completion->error == IMAP_OK)
+    if (completion->error == IMAP_OK && batch->step == 0 && store_once_more(batch))
+        log_debug("flags that were not taken are sent once more");
+    else if (completion->error == IMAP_OK)
         batch_fate(batch, FATE_REFUSED, SYNC_ERR_GONE, "the message is not there any more");
     else
         batch_fate(batch, FATE_UNKNOWN, SYNC_ERR_UNREACHABLE, "");

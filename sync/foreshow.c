@@ -100,22 +100,12 @@ static void show_arrival(struct change *change, struct request *request)
     (void)!cache_staged_place(sync->cache, &stand, &request->inode, sync_changed_here, sync);
 }
 
-static bool listed(const char *flags, struct imap_span word)
-{
-    struct imap_span list = {.data = flags, .len = strlen(flags)}, flag;
-    for (size_t at = 0; imap_flag_next(list, &at, &flag);) {
-        if (flag.len == word.len && strncasecmp(flag.data, word.data, word.len) == 0)
-            return true;
-    }
-    return false;
-}
-
 /* Appends those of `flags` that `other` does not list. */
 static bool add_unlisted(struct buffer *out, const char *flags, const char *other)
 {
     struct imap_span list = {.data = flags, .len = strlen(flags)}, flag;
     for (size_t at = 0; imap_flag_next(list, &at, &flag);) {
-        if (listed(other, flag))
+        if (imap_flag_listed(other, flag))
             continue;
         if ((out->len > 0 && !buffer_append_byte(out, ' ')) ||
             !buffer_append(out, flag.data, flag.len))

@@ -462,7 +462,9 @@ static bool v_store(struct session *s, const char *tag, const char *args)
     snprintf(listed, sizeof listed, "%s", open != NULL ? open + 1 : "");
     listed[strcspn(listed, ")")] = '\0';
     atomic_fetch_add(&store.stores, 1);
-    for (size_t i = 0; i < box->count; i++) {
+    bool deaf = atomic_load(&store.deaf_stores) > 0;
+    atomic_fetch_sub(&store.deaf_stores, deaf);
+    for (size_t i = 0; i < box->count && !deaf; i++) {
         if (in_set(args, box->messages[i].uid))
             set_flags(&box->messages[i], how, listed);
     }

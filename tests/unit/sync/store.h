@@ -43,6 +43,7 @@ struct store {
     const char *refuse_reply;
     atomic_int refuse_times;
     atomic_int expunge_fails;
+    atomic_int deaf_stores; /* so many STOREs are OK, and do nothing */
     unsigned delay_ms;
     /* Counted. */
     atomic_uint commands, appends, copies, moves, stores, expunges, selects, quotas;

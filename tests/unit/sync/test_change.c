@@ -314,15 +314,46 @@ static void test_news_before_a_store(void **state)
     changing_end(&rig);
 }
 
+/* A connection that has not heard of the message yet. */
+static void test_a_store_that_does_nothing(void **state)
+{
+    static const char *const wanted[] = {"+\\Flagged", "\\Flagged", "\\Seen \\Flagged"};
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        struct rig rig;
+        changing_init(&rig, 2);
+        changing_start(&rig);
+        atomic_store(&store.deaf_stores, 1);
+        unsigned stores = atomic_load(&store.stores);
+        assert_int_equal(changing_store(&rig, "INBOX", 1, wanted[i]), SYNC_OK);
+        assert_true(store_flagged("INBOX", 1, "\\Flagged"));
+        assert_int_equal(atomic_load(&store.stores) - stores, 2);
+        atomic_store(&store.deaf_stores, 1);
+        assert_int_equal(changing_store(&rig, "INBOX", 1, "-\\Flagged"), SYNC_OK);
+        assert_false(store_flagged("INBOX", 1, "\\Flagged"));
+        assert_int_equal(changing_store(&rig, "INBOX", 1, "+\\Answered"), SYNC_OK);
+        atomic_store(&store.deaf_stores, 1);
+        assert_int_equal(changing_store(&rig, "INBOX", 1, ""), SYNC_OK);
+        assert_false(store_flagged("INBOX", 1, "\\Answered"));
+        changing_end(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_operations),     cmocka_unit_test(test_expunge),
-        cmocka_unit_test(test_expunge_fails),  cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_gone),           cmocka_unit_test(test_uidvalidity),
-        cmocka_unit_test(test_not_messages),   cmocka_unit_test(test_replaces),
-        cmocka_unit_test(test_offline),        cmocka_unit_test(test_mailboxes),
-        cmocka_unit_test(test_flags_not_kept), cmocka_unit_test(test_news_before_a_store),
+        cmocka_unit_test(test_operations),
+        cmocka_unit_test(test_expunge),
+        cmocka_unit_test(test_expunge_fails),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_uidvalidity),
+        cmocka_unit_test(test_not_messages),
+        cmocka_unit_test(test_replaces),
+        cmocka_unit_test(test_offline),
+        cmocka_unit_test(test_mailboxes),
+        cmocka_unit_test(test_flags_not_kept),
+        cmocka_unit_test(test_news_before_a_store),
+        cmocka_unit_test(test_a_store_that_does_nothing),
     };
     message_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
