@@ -102,6 +102,25 @@ static void searched(struct worker *w, const struct imap_response *response)
         carry_untagged(w, response);
 }
 
+static void came_or_went(struct worker *w, const struct imap_response *response)
+{
+    if (imap_connection_selected(w->connection)->name == NULL)
+        return;
+    w->stirred = true;
+    cache_mailbox_checked(w->sync->cache, w->examined, 0);
+    watch_push(w, response);
+}
+
+static void vanished(struct worker *w, const struct imap_response *response)
+{
+    if (!response->vanished.earlier) {
+        came_or_went(w, response);
+        return;
+    }
+    worker_moved(w, RESPONSE_BYTES + response->vanished.uids.len);
+    resync_vanished(worker_job(w, JOB_LISTING, 0), response->vanished.uids);
+}
+
 static void untagged(void *ctx, const struct imap_response *response)
 {
     struct worker *w = ctx;
@@ -138,19 +157,11 @@ static void untagged(void *ctx, const struct imap_response *response)
             notify_overflow(w);
         break;
     case IMAP_RESPONSE_VANISHED:
-        if (response->vanished.earlier) {
-            worker_moved(w, RESPONSE_BYTES + response->vanished.uids.len);
-            resync_vanished(worker_job(w, JOB_LISTING, 0), response->vanished.uids);
-            break;
-        }
-        /* fall through */
+        vanished(w, response);
+        break;
     case IMAP_RESPONSE_EXISTS:
     case IMAP_RESPONSE_EXPUNGE:
-        if (imap_connection_selected(w->connection)->name != NULL) {
-            w->stirred = true;
-            cache_mailbox_checked(w->sync->cache, w->examined, 0);
-            watch_push(w, response);
-        }
+        came_or_went(w, response);
         break;
     default:
         break;
