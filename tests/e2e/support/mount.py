@@ -229,7 +229,7 @@ class Mount:
         """{(shown mailbox, uid): relative path} by the extended attributes."""
         found = {}
         for path, entry in self.reader(how).items():
-            if entry["kind"] == "file":
+            if entry["kind"] == "file" and entry["uid"] != "errno 2":  # that one went since it was listed
                 key = (os.path.dirname(path), int(entry["uid"]))
                 assert key not in found, f"{path} and {found[key]} are both {key}"
                 found[key] = path
