@@ -30,8 +30,9 @@ def pytest_collection_modifyitems(config, items):
             item.add_marker(pytest.mark.timeout(180))
     if os.environ.get("ONE_SERVER"):
         nodes = {item.nodeid for item in items}
-        config.hook.pytest_deselected(items=[item for item in items if not has_its_turn(item.nodeid, nodes)])
-        items[:] = [item for item in items if has_its_turn(item.nodeid, nodes)]
+        left = {node for node in nodes if has_its_turn(node, nodes)}
+        config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in left])
+        items[:] = [item for item in items if item.nodeid in left]
 
 
 def has_its_turn(node, nodes):

@@ -86,6 +86,18 @@ def watching(mount):
     return wait_for(lambda: "watch" in doing(mount), 20, "a connection that watches")
 
 
+def flag_and_removal_show(server, mount, mailbox, directory):
+    """Another client flags message 2 and takes 3 away, each while a connection watches."""
+    server.select(mailbox)
+    watching(mount)
+    server.uid("STORE", "2", "+FLAGS", "(\\Flagged)")
+    wait_for(lambda: flags_of(mount, f"{directory}/2.eml") == ["\\Flagged"], WATCHED, "a flag")
+    watching(mount)
+    server.uid("STORE", "3", "+FLAGS", "(\\Deleted)")
+    server.expunge()
+    wait_for(lambda: not there(mount, f"{directory}/3.eml"), WATCHED, "a message that went")
+
+
 @pytest.mark.parametrize("connections", [4, 1])
 def test_inbox_is_watched(load, server, mounted, options, connections):
     load([("INBOX", sample.START, (), sample.message(n)) for n in (1, 2, 3)])
@@ -96,14 +108,7 @@ def test_inbox_is_watched(load, server, mounted, options, connections):
             load([("INBOX", sample.START, (), sample.message(uid))])
             wait_for(lambda: there(mount, f"Inbox/{uid}.eml"), WATCHED, "a message that came")
             assert mount.run("cat", f"Inbox/{uid}.eml").returncode == 0
-        server.select("INBOX")
-        watching(mount)
-        server.uid("STORE", "2", "+FLAGS", "(\\Flagged)")
-        wait_for(lambda: flags_of(mount, "Inbox/2.eml") == ["\\Flagged"], WATCHED, "a flag")
-        watching(mount)
-        server.uid("STORE", "3", "+FLAGS", "(\\Deleted)")
-        server.expunge()
-        wait_for(lambda: not there(mount, "Inbox/3.eml"), WATCHED, "a message that went")
+        flag_and_removal_show(server, mount, "INBOX", "Inbox")
         assert names(mount, "Inbox") == ["1.eml", "2.eml", "4.eml", "5.eml"]
 
 
@@ -170,14 +175,7 @@ def test_the_server_tells_of_other_mailboxes(load, server, mounted, dovecot_opti
             watching(mount)
             load([(box, sample.START, (), sample.message(7))])
             wait_for(lambda: there(mount, f"{box}/{4 + n // 2}.eml"), WATCHED, "a message that came")
-        watching(mount)
-        server.select("Archive")
-        server.uid("STORE", "2", "+FLAGS", "(\\Flagged)")
-        wait_for(lambda: flags_of(mount, "Archive/2.eml") == ["\\Flagged"], WATCHED, "a flag")
-        watching(mount)
-        server.uid("STORE", "3", "+FLAGS", "(\\Deleted)")
-        server.expunge()
-        wait_for(lambda: not there(mount, "Archive/3.eml"), WATCHED, "a message that went")
+        flag_and_removal_show(server, mount, "Archive", "Archive")
         log = mount.log()
         assert "NOTIFY SET STATUS" in log and "NOTIFY NONE" in log
 

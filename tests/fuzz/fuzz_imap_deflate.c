@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "imap/deflate.h"
 #include "tests/fuzz/fuzz.h"
+#include "tests/unit/imap/deflate_feed.h"
 
 enum { OUTPUT_MAX = 1 << 20 };
 
@@ -21,7 +22,7 @@ static enum imap_error inflate_all(const char *wire, size_t len, size_t piece, s
     struct imap_deflate *d = imap_deflate_new(wire, first);
     check(d != NULL);
     while (error == IMAP_OK && out->len < OUTPUT_MAX) {
-        size_t got = 0, wanted = 0;
+        size_t got = 0;
         error = imap_inflate(d, block, room, &got);
         check(got <= room && (error == IMAP_OK || got == 0));
         size_t left = OUTPUT_MAX - out->len;
@@ -30,12 +31,7 @@ static enum imap_error inflate_all(const char *wire, size_t len, size_t piece, s
             continue;
         if (at == len)
             break;
-        char *to = imap_inflate_wants(d, &wanted);
-        size_t n = len - at < piece ? len - at : piece;
-        check(wanted >= n);
-        memcpy(to, wire + at, n);
-        imap_inflate_came(d, n);
-        at += n;
+        check(deflate_feed(d, wire, len, piece, &at));
     }
     imap_deflate_free(&d);
     return error;
