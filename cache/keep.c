@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "cache/internal.h"
 #include "cache/statements.h"
 
@@ -62,12 +63,6 @@ static enum cache_error run_keep_mailboxes(struct writer *writer, struct job *jo
     return CACHE_OK;
 }
 
-static int by_id(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 enum cache_error cache_keep_mailboxes(struct cache *cache, const int64_t *mailboxes, size_t count,
                                       bool fewer)
 {
@@ -81,7 +76,7 @@ enum cache_error cache_keep_mailboxes(struct cache *cache, const int64_t *mailbo
         if (job.kept.mailboxes == NULL)
             return CACHE_ERR_MEMORY;
         memcpy(job.kept.mailboxes, mailboxes, count * sizeof *mailboxes);
-        qsort(job.kept.mailboxes, count, sizeof *mailboxes, by_id);
+        qsort(job.kept.mailboxes, count, sizeof *mailboxes, order_i64);
     }
     enum cache_error error = writer_do(&cache->writer, &job.job);
     free(job.kept.mailboxes); /* those of before, or those that were not taken */
@@ -101,6 +96,6 @@ enum cache_error keep_asks(struct writer *writer, int64_t message, bool *kept)
     if (error == CACHE_ERR_ABSENT) /* its message is gone, or on its way to another mailbox */
         return CACHE_OK;
     *kept = error == CACHE_OK && bsearch(&inode.mailbox, writer->kept.mailboxes, writer->kept.count,
-                                         sizeof inode.mailbox, by_id) != NULL;
+                                         sizeof inode.mailbox, order_i64) != NULL;
     return error;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/buffer.h"
+#include "base/order.h"
 #include "cache/internal.h"
 #include "cache/statements.h"
 #include "cache/text_index_internal.h"
@@ -196,12 +197,6 @@ static enum cache_error judge_whole(struct cache *cache, uint64_t epoch, bool *w
     return error;
 }
 
-static int by_number(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 enum cache_error text_index_ask(struct cache *cache, const char *const *needles, size_t count,
                                 int64_t **messages, size_t *found, bool *whole)
 {
@@ -236,7 +231,7 @@ enum cache_error text_index_ask(struct cache *cache, const char *const *needles,
         return error;
     }
     if (numbers.count > 0)
-        qsort(numbers.list, numbers.count, sizeof *numbers.list, by_number);
+        qsort(numbers.list, numbers.count, sizeof *numbers.list, order_i64);
     *messages = numbers.list;
     *found = numbers.count;
     return CACHE_OK;

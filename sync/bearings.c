@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/order.h"
 #include "sync/carry.h"
 
 static struct bearing *bearing_locked(struct sync *sync, int64_t mailbox)
@@ -94,12 +95,6 @@ static bool moves_away(const struct change *change, int64_t mailbox, uint32_t ui
            change->row.intent.uidvalidity == uidvalidity && change->row.intent.uid != 0;
 }
 
-static int by_number(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* Their UIDs, ascending; malloc, NULL: there are none, or (*good false) no memory. */
 static uint32_t *leaving(struct sync *sync, int64_t mailbox, uint32_t uidvalidity, size_t *count,
                          bool *good)
@@ -120,7 +115,7 @@ static uint32_t *leaving(struct sync *sync, int64_t mailbox, uint32_t uidvalidit
     }
     pthread_mutex_unlock(&sync->lock);
     if (uids != NULL)
-        qsort(uids, *count, sizeof *uids, by_number);
+        qsort(uids, *count, sizeof *uids, order_u32);
     return uids;
 }
 
@@ -131,7 +126,7 @@ size_t leaving_spare(struct sync *sync, int64_t mailbox, uint32_t uidvalidity, u
     size_t ours_count, kept = 0;
     uint32_t *ours = leaving(sync, mailbox, uidvalidity, &ours_count, &good);
     for (size_t i = 0; i < count && good; i++) {
-        if (ours == NULL || bsearch(&uids[i], ours, ours_count, sizeof *ours, by_number) == NULL)
+        if (ours == NULL || bsearch(&uids[i], ours, ours_count, sizeof *ours, order_u32) == NULL)
             uids[kept++] = uids[i];
     }
     free(ours);
@@ -210,9 +205,9 @@ size_t stored_spare(struct sync *sync, int64_t mailbox, int64_t asked,
     pthread_mutex_unlock(&sync->lock);
     if (ours == NULL)
         return count;
-    qsort(ours, ours_count, sizeof *ours, by_number);
+    qsort(ours, ours_count, sizeof *ours, order_u32);
     for (size_t i = 0; i < count; i++) {
-        if (bsearch(&flags[i].uid, ours, ours_count, sizeof *ours, by_number) == NULL)
+        if (bsearch(&flags[i].uid, ours, ours_count, sizeof *ours, order_u32) == NULL)
             flags[kept++] = flags[i];
     }
     free(ours);

@@ -36,6 +36,14 @@ struct flag_row *flag_rows_add(struct flag_rows *rows, uint32_t uid)
     return row;
 }
 
+void flag_row_note(struct flag_row *row, const struct imap_fetch *fetch)
+{
+    if (fetch->present & IMAP_FETCH_MODSEQ)
+        row->modseq = fetch->modseq;
+    if (fetch->present & IMAP_FETCH_FLAGS)
+        row->flags = rows_flags(&fetch->flags);
+}
+
 static int by_uid(const void *a, const void *b)
 {
     uint32_t x = ((const struct flag_row *)a)->uid, y = ((const struct flag_row *)b)->uid;

@@ -10,12 +10,12 @@
 #include "base/log.h"
 #include "cache/text_index.h"
 #include "message/folded.h"
+#include "sync/body_source.h"
 
 enum {
     QUIET_MS = 2000,    /* for so long nobody wanted anything */
     SET = 16,           /* messages between two looks whether that is still so */
     TEXT_MAX = 1 << 20, /* bytes of a text; one that is longer is looked into by each search */
-    BODY_MAX = 1 << 20, /* bodies up to this are read at once */
     PRIORITY = 19,      /* of the thread */
 };
 
@@ -76,40 +76,27 @@ static bool wait_for_quiet(struct indexing *indexing)
 
 /* ---- what ---- */
 
-struct held {
-    struct cache *cache;
-    int64_t message;
-};
-
-static ssize_t read_held(void *ctx, uint64_t offset, void *data, size_t len)
-{
-    const struct held *held = ctx;
-    size_t got = 0;
-    enum cache_error error = cache_body_read(held->cache, held->message, offset, data, len, &got);
-    return error == CACHE_OK ? (ssize_t)got : -1;
-}
-
 /* The body is held. */
-static enum message_result fold(struct held *held, uint64_t size, struct buffer *text)
+static enum message_result fold(struct cache *cache, int64_t message, uint64_t size,
+                                struct buffer *text)
 {
-    struct message_source source = {.read = read_held, .ctx = held, .size = size};
-    char *bytes = size <= BODY_MAX ? malloc((size_t)size + 1) : NULL;
-    if (bytes != NULL && read_held(held, 0, bytes, (size_t)size) == (ssize_t)size)
-        message_source_bytes(&source, bytes, (size_t)size);
-    enum message_result result = message_folded_view(&source, text);
-    free(bytes);
+    struct body_source body;
+    enum message_result result = MESSAGE_UNREADABLE;
+    if (body_source_open(&body, cache, message, size))
+        result = message_folded_view(&body.source, text);
+    body_source_close(&body);
     return result;
 }
 
 static void take(struct cache *cache, const struct text_index_body *body, struct buffer *text,
                  struct text_index_entry *entry)
 {
-    struct held held = {cache, body->message};
     uint64_t size = 0;
     *entry = (struct text_index_entry){.body = body->body, .state = TEXT_INDEX_GONE};
     enum cache_error error = cache_body_hold(cache, body->message, body->body, &size);
     if (error == CACHE_OK) {
-        entry->state = fold(&held, size, text) == MESSAGE_OK ? TEXT_INDEX_TEXT : TEXT_INDEX_UNREAD;
+        entry->state = fold(cache, body->message, size, text) == MESSAGE_OK ? TEXT_INDEX_TEXT
+                                                                            : TEXT_INDEX_UNREAD;
         cache_body_unpin(cache, body->message);
     } else if (error != CACHE_ERR_ABSENT) {
         entry->state = TEXT_INDEX_UNREAD;

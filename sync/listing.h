@@ -101,6 +101,8 @@ void flag_rows_clear(struct flag_rows *rows);
 void flag_rows_free(struct flag_rows *rows);
 /* One more, of which nothing but the UID is known; NULL without memory. */
 struct flag_row *flag_rows_add(struct flag_rows *rows, uint32_t uid);
+/* Notes what FETCH told of the flags. */
+void flag_row_note(struct flag_row *row, const struct imap_fetch *fetch);
 /* Puts them in order and leaves one a UID: servers may tell of a change to a message that they have
  * named already. */
 void flag_rows_unique(struct flag_rows *rows);

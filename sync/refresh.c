@@ -26,6 +26,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/order.h"
 #include "sync/listing.h"
 #include "sync/regard.h"
 
@@ -131,12 +132,6 @@ static enum cache_error find_gone(struct refresh *refresh, const struct check *c
     return CACHE_OK;
 }
 
-static int by_number(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return x < y ? -1 : x > y;
-}
-
 /* All windows were answered. */
 static enum cache_error store_gone(struct listing *listing)
 {
@@ -148,7 +143,7 @@ static enum cache_error store_gone(struct listing *listing)
         log_warn("the server named fewer messages than it has; none is taken for removed");
         return CACHE_OK;
     }
-    qsort(refresh->gone, refresh->gone_count, sizeof *refresh->gone, by_number);
+    qsort(refresh->gone, refresh->gone_count, sizeof *refresh->gone, order_u32);
     refresh->gone_count = leaving_spare(w->sync, listing->job->mailbox, listing->uidvalidity,
                                         refresh->gone, refresh->gone_count);
     return listing_gone(listing, refresh->gone, refresh->gone_count);
@@ -411,12 +406,8 @@ void refresh_fetch(struct listing *listing, const struct imap_fetch *fetch)
     if (check->since && check->rows.count >= CHECK_MESSAGES)
         store_some(listing, check);
     struct flag_row *row = row_new(listing, check, fetch->uid);
-    if (row == NULL)
-        return;
-    if (fetch->present & IMAP_FETCH_MODSEQ)
-        row->modseq = fetch->modseq;
-    if (fetch->present & IMAP_FETCH_FLAGS)
-        row->flags = rows_flags(&fetch->flags);
+    if (row != NULL)
+        flag_row_note(row, fetch);
 }
 
 /* What lies outside of the windows is passed over at once, however much it is. */

@@ -93,12 +93,10 @@ void resync_fetch(struct listing *listing, const struct imap_fetch *fetch)
         return;
     struct flag_row *row =
         resync->rows.count < ROWS_MAX ? flag_rows_add(&resync->rows, fetch->uid) : NULL;
-    if (row == NULL) {
+    if (row == NULL)
         resync->overflow = true;
-        return;
-    }
-    row->flags = rows_flags(&fetch->flags);
-    row->modseq = fetch->present & IMAP_FETCH_MODSEQ ? fetch->modseq : 0;
+    else
+        flag_row_note(row, fetch);
 }
 
 void resync_closed(struct job *job)

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/order.h"
 #include "sync/search_internal.h"
 
 enum { UIDS_MAX = 10000000 };
@@ -157,16 +158,10 @@ struct search_ask *ask_new(const struct message_query *query, bool text)
     return ask;
 }
 
-static int by_number(const void *a, const void *b)
-{
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
-}
-
 bool ask_has(const struct search_ask *ask, unsigned which, uint32_t uid)
 {
     return ask->counts[which] > 0 &&
-           bsearch(&uid, ask->uids[which], ask->counts[which], sizeof uid, by_number) != NULL;
+           bsearch(&uid, ask->uids[which], ask->counts[which], sizeof uid, order_u32) != NULL;
 }
 
 /* Called with the lock; a job that nobody will do tells its waiter later, in *told. */
@@ -256,7 +251,7 @@ static void conclude(struct worker *w, struct job *job)
     }
     for (unsigned i = 0; i < ASKS; i++) {
         if (ask->answered[i])
-            qsort(ask->uids[i], ask->counts[i], sizeof *ask->uids[i], by_number);
+            qsort(ask->uids[i], ask->counts[i], sizeof *ask->uids[i], order_u32);
     }
     job_end(w->sync, job, SYNC_OK);
 }

@@ -7,15 +7,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/order.h"
 #include "cache/text_index.h"
+#include "imap/flags.h"
 #include "message/examine.h"
 #include "message/match.h"
+#include "sync/body_source.h"
 #include "sync/search_internal.h"
 
 enum {
     ROWS_A_WINDOW = 1000,
     BODIES_A_WINDOW = 4096,
-    BODY_MEMORY_MAX = 1 << 20,
     DAY = 86400,
 };
 
@@ -43,16 +45,10 @@ enum sync_error match_bodies(struct sync_search *search)
     return sync_error_of_cache(error);
 }
 
-static int by_id(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 static bool body_here(const struct sync_search *search, int64_t message)
 {
     return search->body_count > 0 &&
-           bsearch(&message, search->bodies, search->body_count, sizeof message, by_id) != NULL;
+           bsearch(&message, search->bodies, search->body_count, sizeof message, order_i64) != NULL;
 }
 
 /* ---- rows ---- */
@@ -71,16 +67,9 @@ static bool has(const char *text, const char *needle)
     return found;
 }
 
-/* Whether the list of flags, "\Seen $Forwarded", has this one. */
 static bool has_flag(const char *flags, const char *flag)
 {
-    size_t len = strlen(flag);
-    for (const char *at = flags; (at = strcasestr(at, flag)) != NULL; at += len) {
-        bool starts = at == flags || at[-1] == ' ';
-        if (starts && (at[len] == '\0' || at[len] == ' '))
-            return true;
-    }
-    return false;
+    return imap_flag_listed(flags, (struct imap_span){.data = flag, .len = strlen(flag)});
 }
 
 /* The day in UTC, as days since 1970. */
@@ -253,29 +242,15 @@ enum search_answer match_by_answer(struct sync_search *search, const struct sear
 
 /* ---- the message itself ---- */
 
-struct body {
-    struct cache *cache;
-    int64_t message;
-};
-
-static ssize_t body_read(void *ctx, uint64_t offset, void *data, size_t len)
-{
-    const struct body *body = ctx;
-    size_t got = 0;
-    enum cache_error error = cache_body_read(body->cache, body->message, offset, data, len, &got);
-    return error == CACHE_OK ? (ssize_t)got : -1;
-}
-
-/* The body is pinned. Most are small, and read at once: each read costs a query. */
-static enum message_result examine(struct sync_search *search, struct body *body, uint64_t size,
+/* The body is pinned. */
+static enum message_result examine(struct sync_search *search, int64_t message, uint64_t size,
                                    bool *met)
 {
-    struct message_source source = {.read = body_read, .ctx = body, .size = size};
-    char *bytes = size <= BODY_MEMORY_MAX ? malloc((size_t)size + 1) : NULL;
-    if (bytes != NULL && body_read(body, 0, bytes, (size_t)size) == (ssize_t)size)
-        message_source_bytes(&source, bytes, (size_t)size);
-    enum message_result result = message_examine(&search->query, &source, met);
-    free(bytes);
+    struct body_source body;
+    enum message_result result = MESSAGE_UNREADABLE;
+    if (body_source_open(&body, search->sync->cache, message, size))
+        result = message_examine(&search->query, &body.source, met);
+    body_source_close(&body);
     search->looked++;
     return result;
 }
@@ -283,12 +258,12 @@ static enum message_result examine(struct sync_search *search, struct body *body
 /* One that was evicted meanwhile is as one that was never here. */
 enum search_answer match_by_text(struct sync_search *search, const struct search_match *match)
 {
-    struct body body = {search->sync->cache, match->message};
+    struct cache *cache = search->sync->cache;
     uint64_t size = 0;
     bool met = false;
-    if (!match->here || cache_body_pin(body.cache, body.message, &size) != CACHE_OK)
+    if (!match->here || cache_body_pin(cache, match->message, &size) != CACHE_OK)
         return SEARCH_OPEN;
-    enum message_result result = examine(search, &body, size, &met);
-    cache_body_unpin(body.cache, body.message);
+    enum message_result result = examine(search, match->message, size, &met);
+    cache_body_unpin(cache, match->message);
     return result != MESSAGE_OK ? SEARCH_OPEN : met ? SEARCH_YES : SEARCH_NO;
 }

@@ -8,6 +8,7 @@
  */
 #include <stdlib.h>
 
+#include "base/order.h"
 #include "cache/text_index.h"
 #include "sync/search_internal.h"
 
@@ -38,15 +39,9 @@ enum sync_error narrow(struct sync_search *search, bool *whole)
     return error == CACHE_ERR_MEMORY ? SYNC_ERR_MEMORY : SYNC_OK;
 }
 
-static int by_id(const void *a, const void *b)
-{
-    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-    return (x > y) - (x < y);
-}
-
 bool narrow_leaves(const struct sync_search *search, int64_t message)
 {
     return !search->narrowed ||
-           (search->likely_count > 0 &&
-            bsearch(&message, search->likely, search->likely_count, sizeof message, by_id) != NULL);
+           (search->likely_count > 0 && bsearch(&message, search->likely, search->likely_count,
+                                                sizeof message, order_i64) != NULL);
 }

@@ -16,13 +16,13 @@
 #include "base/log.h"
 #include "cache/texts.h"
 #include "message/text_view.h"
+#include "sync/body_source.h"
 #include "sync/internal.h"
 
 enum {
     RENDERERS = 2,
-    HELD_MAX = 96,            /* views in memory, or in an open file */
-    BODY_ATTEMPTS = 3,        /* a cache far too small may evict a body before it is pinned */
-    BODY_MEMORY_MAX = 1 << 20 /* bodies up to this are read at once */
+    HELD_MAX = 96,    /* views in memory, or in an open file */
+    BODY_ATTEMPTS = 3 /* a cache far too small may evict a body before it is pinned */
 };
 
 enum view_stage { VIEW_BODY, VIEW_QUEUED, VIEW_RUNNING };
@@ -299,15 +299,6 @@ bool views_detach(struct views *views, sync_ticket ticket)
 
 /* ---- rendering ---- */
 
-static ssize_t read_body(void *ctx, uint64_t offset, void *data, size_t len)
-{
-    const struct view_request *request = ctx;
-    size_t got = 0;
-    enum cache_error error =
-        cache_body_read(request->views->sync->cache, request->message, offset, data, len, &got);
-    return error == CACHE_OK ? (ssize_t)got : -1;
-}
-
 struct output {
     struct rendered *rendered;
     const char *directory;
@@ -346,23 +337,17 @@ static enum message_result make(struct view_request *request, struct rendered *r
     return MESSAGE_UNREADABLE;
 }
 
-/* With the whole body in memory where it is small: most are, and each read costs a query. */
 static enum message_result make_from_body(struct view_request *request, struct rendered *rendered)
 {
     uint64_t size = 0;
+    struct body_source body;
+    enum message_result result = MESSAGE_UNREADABLE;
     struct cache *cache = request->views->sync->cache;
     if (cache_body_pin(cache, request->message, &size) != CACHE_OK)
-        return MESSAGE_UNREADABLE;
-    struct message_source source = {.read = read_body, .ctx = request, .size = size};
-    char *bytes = size <= BODY_MEMORY_MAX ? malloc((size_t)size + 1) : NULL;
-    enum message_result result = MESSAGE_OK;
-    if (bytes != NULL && read_body(request, 0, bytes, (size_t)size) == (ssize_t)size)
-        message_source_bytes(&source, bytes, (size_t)size);
-    else if (bytes != NULL)
-        result = MESSAGE_UNREADABLE;
-    if (result == MESSAGE_OK)
-        result = make(request, rendered, &source);
-    free(bytes);
+        return result;
+    if (body_source_open(&body, cache, request->message, size))
+        result = make(request, rendered, &body.source);
+    body_source_close(&body);
     cache_body_unpin(cache, request->message);
     return result;
 }
