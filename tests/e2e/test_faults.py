@@ -235,8 +235,8 @@ def test_a_token_that_expires(filled, outlook, faulty, home, user, token):
     with faulty() as mount:
         files = mount.files()
         assert mount.error_of(files["Inbox", 1])[0] == 0
-        outlook.tokens.expire(token)
         home.secret("token", outlook.tokens.add(make_token(user, "second"), user))
+        outlook.tokens.expire(token)  # from here on a connection is taken: who signs in again finds the new one
         in_time(mount.error_of(files["Inbox", 2]), 0)
         everything_right(mount, filled)
 

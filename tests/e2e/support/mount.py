@@ -76,10 +76,12 @@ class Home:
         self.mountpoint.mkdir()
 
     def secret(self, name, value):
-        """A command that prints a secret, for token_command and password_command."""
+        """A command that prints a secret, for token_command and password_command. Whole: the old one or the new."""
         path = self.top / name
-        path.write_text(value + "\n")
-        path.chmod(0o600)
+        new = self.top / f"{name}.new"
+        new.write_text(value + "\n")
+        new.chmod(0o600)
+        new.replace(path)
         return f"cat {path}"
 
     def close(self):
