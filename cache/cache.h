@@ -366,7 +366,8 @@ enum cache_error cache_keep_mailboxes(struct cache *cache, const int64_t *mailbo
 /* ---- figures for status ---- */
 struct cache_figures {
     uint64_t mailboxes, messages, bodies, body_bytes;
-    uint64_t indexed, index_bytes; /* bodies that the index of texts knows; its file */
+    uint64_t indexed, envelopes_indexed; /* bodies, messages that the search index knows */
+    uint64_t index_bytes;                /* its file */
 };
 enum cache_error cache_figures_get(struct cache *cache, struct cache_figures *figures);
 

@@ -29,6 +29,7 @@ enum cache_error cache_figures_get(struct cache *cache, struct cache_figures *fi
         error = two_numbers(&cache->bodies_readers, BODIES_STATE, &figures->bodies,
                             &figures->body_bytes);
     figures->indexed = text_index_rows(cache);
+    figures->envelopes_indexed = envelope_index_rows(cache);
     figures->index_bytes = text_index_bytes(cache);
     return error;
 }

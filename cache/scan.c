@@ -5,7 +5,7 @@
 #include "cache/statements.h"
 #include "cache/text_index.h"
 
-/* A row of INDEX_MESSAGE_SCAN, or (`whole`) of INDEX_MESSAGE_GET, which has the mailbox, too. */
+/* A row of INDEX_MESSAGE_SCAN, or (`whole`) of one that has the mailbox, too. */
 static void row_from(const struct db *db, unsigned statement, bool whole, struct cache_row *row)
 {
     int at = whole ? 2 : 1;
@@ -62,6 +62,24 @@ enum cache_error cache_message_rows(struct cache *cache, const int64_t *messages
         db_end(db, INDEX_MESSAGE_GET);
     }
     enum cache_error error = step == DB_FAILED ? db_error(db) : CACHE_OK;
+    pool_return(&cache->index_readers, db);
+    return error;
+}
+
+enum cache_error cache_message_after(struct cache *cache, int64_t after, size_t max,
+                                     bool (*visit)(void *ctx, const struct cache_row *), void *ctx)
+{
+    struct db *db = pool_borrow(&cache->index_readers);
+    enum db_step step = db_query(db, INDEX_MESSAGE_AFTER, DB_VALUES(DB_INT(after), DB_INT(max)));
+    for (bool go_on = true; step == DB_ROW && go_on;) {
+        struct cache_row row;
+        row_from(db, INDEX_MESSAGE_AFTER, true, &row);
+        go_on = visit(ctx, &row);
+        if (go_on)
+            step = db_next(db, INDEX_MESSAGE_AFTER);
+    }
+    enum cache_error error = step == DB_FAILED ? db_error(db) : CACHE_OK;
+    db_end(db, INDEX_MESSAGE_AFTER);
     pool_return(&cache->index_readers, db);
     return error;
 }

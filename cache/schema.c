@@ -67,6 +67,16 @@ static const char index_2[] =
     "CREATE INDEX inode_pending ON inode (pending) WHERE pending = 1;"
     "CREATE INDEX inode_staged ON inode (kind) WHERE kind = 3;";
 
+/* Which envelopes are not as they were when the message came (envelope_index.h). */
+static const char index_3[] =
+    "CREATE TABLE restated (message INTEGER PRIMARY KEY);"
+    "CREATE TRIGGER message_restated AFTER UPDATE OF subject, sender, recipients ON message"
+    " WHEN old.subject <> new.subject OR old.sender <> new.sender"
+    " OR old.recipients <> new.recipients"
+    " BEGIN INSERT OR IGNORE INTO restated (message) VALUES (new.id); END;"
+    "CREATE TRIGGER message_deleted AFTER DELETE ON message"
+    " BEGIN DELETE FROM restated WHERE message = old.id; END;";
+
 static const char bodies_1[] =
     "CREATE TABLE state (id INTEGER PRIMARY KEY CHECK (id = 1), pair INTEGER NOT NULL,"
     " clean INTEGER NOT NULL, bodies INTEGER NOT NULL, bytes INTEGER NOT NULL);"
@@ -75,7 +85,8 @@ static const char bodies_1[] =
     "CREATE INDEX body_used ON body (used);"
     "CREATE TABLE chunk (id INTEGER PRIMARY KEY, data BLOB NOT NULL);";
 
-const char *const schema_index_steps[SCHEMA_INDEX_VERSION] = {index_1, index_2};
+const char *const schema_index_steps[SCHEMA_INDEX_VERSION] = {index_1, index_2, index_3};
+
 /* The text view of a message goes with its body: texts.c. */
 static const char bodies_2[] =
     "ALTER TABLE body ADD COLUMN text INTEGER NOT NULL DEFAULT 0;"          /* bytes */

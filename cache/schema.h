@@ -6,7 +6,7 @@
 
 #include "cache/db.h"
 
-enum { SCHEMA_INDEX_VERSION = 2, SCHEMA_BODIES_VERSION = 3 };
+enum { SCHEMA_INDEX_VERSION = 3, SCHEMA_BODIES_VERSION = 3 };
 extern const char *const schema_index_steps[SCHEMA_INDEX_VERSION];
 extern const char *const schema_bodies_steps[SCHEMA_BODIES_VERSION];
 

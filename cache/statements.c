@@ -44,6 +44,11 @@ static const char *const index_queries[INDEX_ALL] = {
                            " ORDER BY uid LIMIT ?3",
     [INDEX_MESSAGE_SCAN] = "SELECT id, uid, size, internaldate, flags, subject, sender, recipients"
                            " FROM message WHERE mailbox = ?1 AND uid > ?2 ORDER BY uid LIMIT ?3",
+    [INDEX_MESSAGE_AFTER] = "SELECT id, mailbox, uid, size, internaldate, flags, subject, sender,"
+                            " recipients FROM message WHERE id > ?1 ORDER BY id LIMIT ?2",
+    [INDEX_MESSAGE_IDS] = "SELECT id FROM message WHERE id > ?1 ORDER BY id LIMIT ?2",
+    [INDEX_MESSAGE_LAST] = "SELECT seq FROM sqlite_sequence WHERE name = 'message'",
+    [INDEX_RESTATED] = "SELECT message FROM restated WHERE message > ?1 ORDER BY message LIMIT ?2",
     [INDEX_MESSAGE_UNSEEN] = "SELECT count(*) FROM message WHERE mailbox = ?1"
                              " AND flags NOT LIKE '%\\Seen%'",
     [INDEX_MESSAGE_OF_DIGEST] =

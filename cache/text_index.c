@@ -27,12 +27,19 @@ static const char text_1[] =
     "CREATE VIRTUAL TABLE gram USING fts5 (text, content = '', columnsize = 0, detail = none,"
     " tokenize = 'trigram case_sensitive 1');"
     "INSERT INTO gram (gram, rank) VALUES ('hashsize', 4194304);";
-static const char *const text_steps[] = {text_1};
+static const char text_2[] =
+    "ALTER TABLE state ADD COLUMN envelope_mark INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE state ADD COLUMN envelope_rows INTEGER NOT NULL DEFAULT 0;"
+    "CREATE VIRTUAL TABLE envelope USING fts5 (words, content = '', columnsize = 0, detail = none,"
+    " tokenize = 'trigram case_sensitive 1');"
+    "INSERT INTO envelope (envelope, rank) VALUES ('hashsize', 4194304);";
+static const char *const text_steps[] = {text_1, text_2};
 
 static const char *const text_queries[TEXT_ALL] = {
-    [TEXT_STATE] = "SELECT origin, version, mark, rows FROM state",
+    [TEXT_STATE] = "SELECT origin, version, mark, rows, envelope_mark, envelope_rows FROM state",
     [TEXT_FIND] = "SELECT rowid FROM gram WHERE gram MATCH ?1 ORDER BY rowid",
     [TEXT_UNREAD] = "SELECT body FROM unread ORDER BY body",
+    [ENVELOPE_FIND] = "SELECT rowid FROM envelope WHERE envelope MATCH ?1 ORDER BY rowid",
     [TEXT_LOOK] = "BEGIN",
     [TEXT_LOOKED] = "COMMIT",
     [TEXT_PAGES] = "PRAGMA page_count",
@@ -47,6 +54,9 @@ static const char *const text_queries[TEXT_ALL] = {
     [TEXT_ADD_UNREAD] = "INSERT INTO unread (body) VALUES (?1)",
     [TEXT_EMPTY] = "INSERT INTO gram (gram) VALUES ('delete-all')",
     [TEXT_EMPTY_UNREAD] = "DELETE FROM unread",
+    [ENVELOPE_MARK] = "UPDATE state SET envelope_mark = ?1, envelope_rows = ?2",
+    [ENVELOPE_ADD] = "INSERT INTO envelope (rowid, words) VALUES (?1, ?2)",
+    [ENVELOPE_EMPTY] = "INSERT INTO envelope (envelope) VALUES ('delete-all')",
 };
 
 static const struct db_kind text_kind = {
@@ -88,27 +98,46 @@ static int64_t pragma(struct db *db, unsigned statement)
 static void measure(struct text_index *index)
 {
     int64_t pages = pragma(&index->writer, TEXT_PAGES) - pragma(&index->writer, TEXT_FREE);
-    atomic_store(&index->bytes, index->rows > 0 ? (uint64_t)(pages * text_kind.page_size) : 0);
-    atomic_store(&index->known, (uint64_t)index->rows);
+    bool some = index->texts.rows > 0 || index->envelopes.rows > 0;
+    atomic_store(&index->bytes, some ? (uint64_t)(pages * text_kind.page_size) : 0);
+    atomic_store(&index->known, (uint64_t)index->texts.rows);
+    atomic_store(&index->envelopes_known, (uint64_t)index->envelopes.rows);
 }
 
-/* A mark above the last body is one that bodies.db lost with the power, and may come again. */
-static bool fits(struct text_index *index, int64_t origin, uint32_t version, int64_t last)
+/* What the cache's files are, that this one goes with. */
+struct basis {
+    int64_t origin;
+    int64_t last_body, last_message; /* ids that were given out */
+    int64_t version;
+};
+
+static bool look_up_basis(struct cache *cache, uint32_t version, struct basis *basis)
+{
+    *basis = (struct basis){.version = version};
+    return pool_number(&cache->bodies_readers, BODIES_ORIGIN, &basis->origin) == CACHE_OK &&
+           pool_number(&cache->bodies_readers, BODIES_LAST, &basis->last_body) == CACHE_OK &&
+           pool_number(&cache->index_readers, INDEX_MESSAGE_LAST, &basis->last_message) == CACHE_OK;
+}
+
+/* A mark above the last id is one that was lost with the power, and may be given out again. */
+static bool fits(struct text_index *index, const struct basis *basis)
 {
     struct db *db = &index->writer;
     if (db_query(db, TEXT_STATE, NULL, 0) != DB_ROW)
         return false;
     int64_t of = db_int(db, TEXT_STATE, 0), made_by = db_int(db, TEXT_STATE, 1);
-    index->mark = db_int(db, TEXT_STATE, 2);
-    index->rows = db_int(db, TEXT_STATE, 3);
+    index->texts = (struct text_progress){db_int(db, TEXT_STATE, 2), db_int(db, TEXT_STATE, 3)};
+    index->envelopes = (struct text_progress){db_int(db, TEXT_STATE, 4), db_int(db, TEXT_STATE, 5)};
     db_end(db, TEXT_STATE);
-    if (of == origin && made_by == (int64_t)version)
-        return index->mark <= last;
-    return made_by == 0 && index->mark == 0 &&
-           db_run(db, TEXT_OF, DB_VALUES(DB_INT(origin), DB_INT(version))) == CACHE_OK;
+    if (of == basis->origin && made_by == basis->version)
+        return index->texts.mark <= basis->last_body &&
+               index->envelopes.mark <= basis->last_message;
+    return made_by == 0 && index->texts.mark == 0 && index->envelopes.mark == 0 &&
+           db_run(db, TEXT_OF, DB_VALUES(DB_INT(basis->origin), DB_INT(basis->version))) ==
+               CACHE_OK;
 }
 
-static bool open_once(struct text_index *index, int64_t origin, uint32_t version, int64_t last)
+static bool open_once(struct text_index *index, const struct basis *basis)
 {
     int code = SQLITE_OK;
     const char *why = NULL, *directory = index->cache->directory;
@@ -116,8 +145,7 @@ static bool open_once(struct text_index *index, int64_t origin, uint32_t version
         sqlite3_exec(index->writer.handle, "PRAGMA wal_autocheckpoint = 500", NULL, NULL, NULL) !=
             SQLITE_OK)
         return false;
-    return fits(index, origin, version, last) &&
-           db_open(&index->reader, &text_kind, directory) == SQLITE_OK &&
+    return fits(index, basis) && db_open(&index->reader, &text_kind, directory) == SQLITE_OK &&
            db_prepare(&index->reader, DB_READER) == SQLITE_OK;
 }
 
@@ -133,18 +161,16 @@ static void remove_file(const struct cache *cache)
 
 enum cache_error text_index_open(struct cache *cache, uint32_t version)
 {
-    int64_t origin = 0, last = 0;
+    struct basis basis;
     struct text_index *index = calloc(1, sizeof *index);
     if (index == NULL)
         return CACHE_ERR_MEMORY;
     index->cache = cache;
     index->writer.kind = index->reader.kind = &text_kind;
     pthread_mutex_init(&index->lock, NULL);
-    bool good = false,
-         known = pool_number(&cache->bodies_readers, BODIES_ORIGIN, &origin) == CACHE_OK &&
-                 pool_number(&cache->bodies_readers, BODIES_LAST, &last) == CACHE_OK;
+    bool good = false, known = look_up_basis(cache, version, &basis);
     for (int try = 0; known && !good && try < TRIES; try++) {
-        good = open_once(index, origin, version, last);
+        good = open_once(index, &basis);
         if (good)
             break;
         db_close(&index->reader);
@@ -189,6 +215,16 @@ uint64_t text_index_rows(const struct cache *cache)
 
 /* ---- filling ---- */
 
+bool text_index_full(const struct text_index *index)
+{
+    return atomic_load(&index->bytes) > index->cache->body_bytes / TEXT_INDEX_SHARE;
+}
+
+bool text_index_stale(int64_t rows, int64_t there)
+{
+    return rows - there >= STALE_MIN && rows >= 2 * there;
+}
+
 enum cache_error text_index_next(struct cache *cache, struct text_index_body *bodies, size_t max,
                                  size_t *count)
 {
@@ -196,10 +232,11 @@ enum cache_error text_index_next(struct cache *cache, struct text_index_body *bo
     *count = 0;
     if (index == NULL)
         return CACHE_ERR_ABSENT;
-    if (atomic_load(&index->bytes) > cache->body_bytes / TEXT_INDEX_SHARE)
+    if (text_index_full(index))
         return CACHE_ERR_LIMIT;
     struct db *db = pool_borrow(&cache->bodies_readers);
-    enum db_step step = db_query(db, BODIES_AFTER, DB_VALUES(DB_INT(index->mark), DB_INT(max)));
+    enum db_step step =
+        db_query(db, BODIES_AFTER, DB_VALUES(DB_INT(index->texts.mark), DB_INT(max)));
     while (step == DB_ROW && *count < max) {
         struct text_index_body body = {db_int(db, BODIES_AFTER, 0), db_int(db, BODIES_AFTER, 1)};
         if (body.message == 0) /* on its way in */
@@ -213,25 +250,24 @@ enum cache_error text_index_next(struct cache *cache, struct text_index_body *bo
     return error;
 }
 
-static enum cache_error begin(struct text_index *index)
+enum cache_error text_index_begin(struct text_index *index)
 {
     return db_run(&index->writer, TEXT_BEGIN, NULL, 0) == CACHE_OK
                ? CACHE_OK
                : text_index_failed(index, &index->writer);
 }
 
-/* Ends what was begun: all of it, or none. `mark` and `rows` hold if it stands. */
-static enum cache_error end(struct text_index *index, enum cache_error error, int64_t mark,
-                            int64_t rows)
+enum cache_error text_index_end(struct text_index *index, enum cache_error error,
+                                unsigned statement, struct text_progress *now,
+                                struct text_progress then)
 {
     struct db *db = &index->writer;
     if (error == CACHE_OK)
-        error = db_run(db, TEXT_MARK, DB_VALUES(DB_INT(mark), DB_INT(rows)));
+        error = db_run(db, statement, DB_VALUES(DB_INT(then.mark), DB_INT(then.rows)));
     if (error == CACHE_OK)
         error = db_run(db, TEXT_COMMIT, NULL, 0);
     if (error == CACHE_OK) {
-        index->mark = mark;
-        index->rows = rows;
+        *now = then;
         measure(index);
         return CACHE_OK;
     }
@@ -262,16 +298,16 @@ enum cache_error text_index_add(struct cache *cache, const struct text_index_ent
     struct text_index *index = text_index_of(cache);
     if (index == NULL)
         return CACHE_ERR_ABSENT;
-    int64_t mark = index->mark, rows = index->rows;
-    enum cache_error error = begin(index);
+    struct text_progress then = index->texts;
+    enum cache_error error = text_index_begin(index);
     if (error != CACHE_OK)
         return error;
     for (size_t i = 0; i < count && error == CACHE_OK; i++) {
         error = add_one(&index->writer, &entries[i]);
-        rows += entries[i].state != TEXT_INDEX_GONE;
-        mark = entries[i].body;
+        then.rows += entries[i].state != TEXT_INDEX_GONE;
+        then.mark = entries[i].body;
     }
-    return end(index, error, mark, rows);
+    return text_index_end(index, error, TEXT_MARK, &index->texts, then);
 }
 
 enum cache_error text_index_tidy(struct cache *cache, bool *again)
@@ -282,15 +318,15 @@ enum cache_error text_index_tidy(struct cache *cache, bool *again)
     if (index == NULL)
         return CACHE_ERR_ABSENT;
     enum cache_error error = pool_number(&cache->bodies_readers, BODIES_STATE, &bodies);
-    if (error != CACHE_OK || index->rows - bodies < STALE_MIN || index->rows < 2 * bodies)
+    if (error != CACHE_OK || !text_index_stale(index->texts.rows, bodies))
         return error;
-    error = begin(index);
+    error = text_index_begin(index);
     if (error != CACHE_OK)
         return error;
     error = db_run(&index->writer, TEXT_EMPTY, NULL, 0);
     if (error == CACHE_OK)
         error = db_run(&index->writer, TEXT_EMPTY_UNREAD, NULL, 0);
-    error = end(index, error, 0, 0);
+    error = text_index_end(index, error, TEXT_MARK, &index->texts, (struct text_progress){0, 0});
     *again = error == CACHE_OK;
     if (*again)
         (void)sqlite3_exec(index->writer.handle, "PRAGMA incremental_vacuum", NULL, NULL, NULL);

@@ -74,6 +74,10 @@ enum cache_error cache_body_hold(struct cache *cache, int64_t message, int64_t b
 enum cache_error cache_message_rows(struct cache *cache, const int64_t *messages, size_t count,
                                     bool (*visit)(void *ctx, const struct cache_row *), void *ctx);
 
+/* The same of at most `max` messages with ids above `after`, ascending. */
+enum cache_error cache_message_after(struct cache *cache, int64_t after, size_t max,
+                                     bool (*visit)(void *ctx, const struct cache_row *), void *ctx);
+
 /* clock_ms of the last cache_message_pin or cache_body_pin, that is, of the last who reads; 0: none
  * yet. */
 int64_t cache_opened_ms(struct cache *cache);

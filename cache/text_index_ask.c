@@ -79,8 +79,7 @@ static bool put_needle(struct buffer *out, const char *needle, size_t share)
     return good;
 }
 
-/* Stays empty where no needle is long enough. */
-static bool make_question(struct buffer *out, const char *const *needles, size_t count)
+bool text_index_question(struct buffer *out, const char *const *needles, size_t count)
 {
     size_t share = GRAMS_MAX / (count > 0 ? count : 1);
     bool good = true;
@@ -91,12 +90,7 @@ static bool make_question(struct buffer *out, const char *const *needles, size_t
 
 /* ---- the answer ---- */
 
-struct numbers {
-    int64_t *list;
-    size_t count, room;
-};
-
-static bool numbers_add(struct numbers *numbers, int64_t number)
+bool numbers_add(struct numbers *numbers, int64_t number)
 {
     if (numbers->count == numbers->room) {
         size_t room = numbers->room * 2 + 256;
@@ -110,9 +104,9 @@ static bool numbers_add(struct numbers *numbers, int64_t number)
     return true;
 }
 
-/* Adds the rows of a statement, numbers. */
-static enum cache_error gather(struct text_index *index, unsigned statement,
-                               const struct db_value *values, size_t count, struct numbers *numbers)
+enum cache_error text_index_gather(struct text_index *index, unsigned statement,
+                                   const struct db_value *values, size_t count,
+                                   struct numbers *numbers)
 {
     struct db *db = &index->reader;
     bool good = true;
@@ -137,9 +131,9 @@ static enum cache_error find_bodies(struct text_index *index, const char *questi
         error = step == DB_FAILED ? text_index_failed(index, db) : CACHE_OK;
         db_end(db, TEXT_STATE);
         if (error == CACHE_OK)
-            error = gather(index, TEXT_FIND, DB_VALUES(DB_TEXT(question)), bodies);
+            error = text_index_gather(index, TEXT_FIND, DB_VALUES(DB_TEXT(question)), bodies);
         if (error == CACHE_OK)
-            error = gather(index, TEXT_UNREAD, NULL, 0, bodies);
+            error = text_index_gather(index, TEXT_UNREAD, NULL, 0, bodies);
         if (db_run(db, TEXT_LOOKED, NULL, 0) != CACHE_OK && error == CACHE_OK)
             error = CACHE_ERR_IO;
     }
@@ -211,7 +205,7 @@ enum cache_error text_index_ask(struct cache *cache, const char *const *needles,
     if (index == NULL)
         return CACHE_ERR_ABSENT;
     buffer_init(&question, QUERY_MAX);
-    enum cache_error error = !make_question(&question, needles, count) || question.len == 0
+    enum cache_error error = !text_index_question(&question, needles, count) || question.len == 0
                                  ? CACHE_ERR_ABSENT
                                  : CACHE_OK;
     if (error == CACHE_OK)

@@ -1,10 +1,11 @@
-/* What text_index.c, text_index_ask.c and the rest of the room share. */
+/* What text_index.c, text_index_ask.c, envelope_index.c and the rest of the room share. */
 #ifndef OUTLOOKFS_CACHE_TEXT_INDEX_INTERNAL_H
 #define OUTLOOKFS_CACHE_TEXT_INDEX_INTERNAL_H
 
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/buffer.h"
 #include "cache/db.h"
 #include "cache/text_index.h"
 
@@ -12,6 +13,7 @@ enum text_statement {
     TEXT_STATE,
     TEXT_FIND,
     TEXT_UNREAD,
+    ENVELOPE_FIND,
     TEXT_LOOK,
     TEXT_LOOKED,
     TEXT_PAGES,
@@ -27,19 +29,26 @@ enum text_statement {
     TEXT_ADD_UNREAD,
     TEXT_EMPTY,
     TEXT_EMPTY_UNREAD,
+    ENVELOPE_MARK,
+    ENVELOPE_ADD,
+    ENVELOPE_EMPTY,
     TEXT_ALL
+};
+
+/* How far a kind of rows is: ids up to `mark` are in it, and how many rows that made. */
+struct text_progress {
+    int64_t mark, rows;
 };
 
 struct text_index {
     struct cache *cache;
     atomic_bool good; /* it can be asked, and filled */
-    atomic_uint_least64_t bytes, known;
+    atomic_uint_least64_t bytes, known, envelopes_known;
     pthread_mutex_t lock;
     struct db reader; /* protected by lock */
     /* Of the thread that fills it: */
     struct db writer;
-    int64_t mark; /* bodies up to this id are in it, or noted as unread */
-    int64_t rows;
+    struct text_progress texts, envelopes; /* by ids of bodies; of messages */
 };
 
 /* NULL: there is none to be used. */
@@ -47,9 +56,37 @@ struct text_index *text_index_of(struct cache *cache);
 /* The error of the connection's last failure, and what follows for the index. */
 enum cache_error text_index_failed(struct text_index *index, struct db *db);
 
+/* Begins to write; and ends that: all of it, or none. `statement` notes how far it is `then`, which
+ * *now takes over if it stands. */
+enum cache_error text_index_begin(struct text_index *index);
+enum cache_error text_index_end(struct text_index *index, enum cache_error error,
+                                unsigned statement, struct text_progress *now,
+                                struct text_progress then);
+/* It takes no more. */
+bool text_index_full(const struct text_index *index);
+/* So many rows where there are so many of what they are of: most are of what is gone. */
+bool text_index_stale(int64_t rows, int64_t there);
+
+/* A list that grows; the caller frees it. */
+struct numbers {
+    int64_t *list;
+    size_t count, room;
+};
+/* False without memory. */
+bool numbers_add(struct numbers *numbers, int64_t number) __attribute__((warn_unused_result));
+
+/* The pieces of the needles, as FTS5 asks; stays empty where no needle is long enough. False
+ * without memory. */
+bool text_index_question(struct buffer *out, const char *const *needles, size_t count);
+/* Adds the rows of a statement of the reader, numbers. Its lock is held. */
+enum cache_error text_index_gather(struct text_index *index, unsigned statement,
+                                   const struct db_value *values, size_t count,
+                                   struct numbers *numbers);
+
 void text_index_close(struct cache *cache);
-/* Bytes on disk, and bodies that it knows. Any thread. */
+/* Bytes on disk, and bodies and messages that it knows. Any thread. */
 uint64_t text_index_bytes(const struct cache *cache);
 uint64_t text_index_rows(const struct cache *cache);
+uint64_t envelope_index_rows(const struct cache *cache);
 
 #endif

@@ -2,21 +2,26 @@
 #include "sync/indexing.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/condition.h"
 #include "base/log.h"
+#include "cache/envelope_index.h"
 #include "cache/text_index.h"
 #include "message/folded.h"
+#include "message/match.h"
 #include "sync/body_source.h"
 
 enum {
-    QUIET_MS = 2000,    /* for so long nobody wanted anything */
-    SET = 16,           /* messages between two looks whether that is still so */
-    TEXT_MAX = 1 << 20, /* bytes of a text; one that is longer is looked into by each search */
-    PRIORITY = 19,      /* of the thread */
+    QUIET_MS = 2000,     /* for so long nobody wanted anything */
+    SET = 16,            /* texts between two looks whether that is still so */
+    ENVELOPES = 256,     /* the same of envelopes */
+    WORDS_MAX = 1 << 20, /* bytes of the words of so many */
+    TEXT_MAX = 1 << 20,  /* bytes of a text; one that is longer is looked into by each search */
+    PRIORITY = 19,       /* of the thread */
 };
 
 struct indexing {
@@ -105,8 +110,8 @@ static void take(struct cache *cache, const struct text_index_body *body, struct
     entry->len = text->len;
 }
 
-/* Takes the next few; *more: there were some. */
-static enum cache_error take_set(struct cache *cache, bool *more)
+/* Takes the next few texts; *more: there were some. */
+static enum cache_error take_texts(struct cache *cache, bool *more)
 {
     struct text_index_body bodies[SET];
     struct text_index_entry entries[SET];
@@ -125,21 +130,88 @@ static enum cache_error take_set(struct cache *cache, bool *more)
     return error;
 }
 
-/* All there is. False: the end. */
-static bool go_over(struct indexing *indexing)
+/* Envelopes on their way into the index: their words stand in a row in one buffer. */
+struct envelopes {
+    struct envelope_index_entry entries[ENVELOPES];
+    size_t count;
+    struct buffer words;
+    bool good;
+};
+
+/* Adds the words of one envelope. */
+static bool add_words(struct buffer *words, const struct cache_row *row)
+{
+    const char *const fields[] = {row->from, row->to, row->subject};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (!message_fold_append(words, fields[i], strlen(fields[i])) ||
+            !buffer_append_byte(words, '\n'))
+            return false;
+    }
+    return true;
+}
+
+static bool visit_envelope(void *ctx, const struct cache_row *row)
+{
+    struct envelopes *set = ctx;
+    size_t at = set->words.len;
+    if (!add_words(&set->words, row)) {
+        set->words.len = at;
+        set->good = set->count > 0; /* those before it go in first */
+        return false;
+    }
+    set->entries[set->count++] =
+        (struct envelope_index_entry){.message = row->id, .len = set->words.len - at};
+    return true;
+}
+
+/* Takes the next few envelopes; *more: there were some. */
+static enum cache_error take_envelopes(struct cache *cache, bool *more)
+{
+    struct envelopes set = {.good = true};
+    size_t at = 0;
+    buffer_init(&set.words, WORDS_MAX);
+    enum cache_error error = envelope_index_next(cache, ENVELOPES, visit_envelope, &set);
+    for (size_t i = 0; i < set.count; i++) {
+        set.entries[i].words = set.words.data + at;
+        at += set.entries[i].len;
+    }
+    if (error == CACHE_OK && !set.good)
+        error = CACHE_ERR_MEMORY;
+    if (error == CACHE_OK && set.count > 0)
+        error = envelope_index_add(cache, set.entries, set.count);
+    buffer_free(&set.words);
+    *more = error == CACHE_OK && set.count > 0;
+    return error;
+}
+
+/* A kind of what is indexed. */
+struct kind {
+    enum cache_error (*take)(struct cache *cache, bool *more);
+    enum cache_error (*tidy)(struct cache *cache, bool *again);
+};
+
+/* All there is of it. False: the end. */
+static bool go_over(struct indexing *indexing, const struct kind *kind)
 {
     struct cache *cache = indexing->sync->cache;
     for (bool more = true; more;) {
         if (!wait_for_quiet(indexing))
             return false;
-        enum cache_error error = take_set(cache, &more);
+        enum cache_error error = kind->take(cache, &more);
         if (error == CACHE_OK || error == CACHE_ERR_LIMIT) {
             bool again = false;
-            if (!more && text_index_tidy(cache, &again) == CACHE_OK)
+            if (!more && kind->tidy(cache, &again) == CACHE_OK)
                 more = again;
         }
     }
     return true;
+}
+
+static bool go_over_all(struct indexing *indexing)
+{
+    static const struct kind envelopes = {take_envelopes, envelope_index_tidy},
+                             texts = {take_texts, text_index_tidy};
+    return go_over(indexing, &envelopes) && go_over(indexing, &texts);
 }
 
 /* ---- the thread ---- */
@@ -161,7 +233,7 @@ static void *indexing_main(void *ctx)
     /* Linux takes a thread for a process here, which is what is wanted. */
     if (setpriority(PRIO_PROCESS, (id_t)gettid(), PRIORITY) != 0)
         log_debug("indexing runs at the usual priority");
-    while (sleep_until_stirred(indexing) && go_over(indexing))
+    while (sleep_until_stirred(indexing) && go_over_all(indexing))
         continue;
     return NULL;
 }

@@ -69,6 +69,7 @@ void sync_search_free(struct sync_search **searchp)
     free(search->matches);
     free(search->bodies);
     free(search->likely);
+    free(search->names);
     message_query_free(&search->query);
     buffer_free(&search->form);
     pthread_cond_destroy(&search->told);
@@ -324,12 +325,16 @@ static int newest_first(const void *a, const void *b)
 }
 
 /* A body that comes after its list was made is none that the index was asked for. */
-static enum sync_error match_all(struct sync_search *search)
+static enum sync_error list_bodies(struct sync_search *search)
 {
     bool whole;
-    enum sync_error error = search->wants_text ? match_bodies(search) : SYNC_OK;
-    if (error == SYNC_OK && search->wants_text)
-        error = narrow(search, &whole);
+    enum sync_error error = match_bodies(search);
+    return error == SYNC_OK ? narrow_texts(search, &whole) : error;
+}
+
+static enum sync_error match_all(struct sync_search *search)
+{
+    enum sync_error error = SYNC_OK;
     for (size_t i = 0; i < search->leg_count && error == SYNC_OK; i++) {
         if (!search->legs[i].dropped)
             error = match_rows(&search->legs[i]);
@@ -342,10 +347,18 @@ static enum sync_error match_all(struct sync_search *search)
 static enum sync_error match(struct sync_search *search)
 {
     bool whole = false;
-    enum sync_error error = search->wants_text ? narrow(search, &whole) : SYNC_OK;
-    if (error == SYNC_OK)
-        error = whole ? match_likely(search) : match_all(search);
-    return error;
+    enum sync_error error = narrow_envelopes(search);
+    if (error == SYNC_OK && search->wants_text)
+        error = narrow_texts(search, &whole);
+    if (error == SYNC_OK && search->wants_text && !whole)
+        error = list_bodies(search);
+    if (error != SYNC_OK)
+        return error;
+    bool by_text = whole && (!search->named || search->likely_count < search->names_count);
+    if (by_text)
+        return match_listed(search, search->likely, search->likely_count, true);
+    return search->named ? match_listed(search, search->names, search->names_count, whole)
+                         : match_all(search);
 }
 
 static bool decide(struct sync_search *search, const struct search_match *match)

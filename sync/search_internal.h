@@ -4,7 +4,7 @@
  *   search.c        the object and its run, mailbox by mailbox
  *   search_ask.c    what goes to the server, as jobs
  *   search_match.c  what is decided here: rows, then bodies
- *   search_narrow.c which bodies need not be looked into
+ *   search_narrow.c which messages need not be looked at
  *   search_tell.c   explain, and what status says of the last ones
  *
  * A search belongs to the thread that runs it; what others touch is marked.
@@ -78,7 +78,10 @@ struct sync_search {
     size_t match_count, match_room;
     int64_t *likely; /* of those whose bodies are here, the ones that may match, ascending */
     size_t likely_count;
-    bool narrowed;   /* the index could tell: `likely` holds */
+    bool narrowed;  /* the index could tell: `likely` holds */
+    int64_t *names; /* the ones whose envelopes may match, ascending */
+    size_t names_count;
+    bool named;      /* the index could tell: `names` holds */
     uint64_t looked; /* texts that were looked into */
     int64_t *bodies; /* messages whose bodies are here, ascending; only where wants_text */
     size_t body_count;
@@ -125,19 +128,21 @@ void search_response(struct worker *w, const struct imap_search *found);
 enum sync_error match_bodies(struct sync_search *search);
 /* Goes over the rows of a leg and notes those that may match. */
 enum sync_error match_rows(struct search_leg *leg);
-/* The same for all legs, where only `likely` are to be looked at: every message has its body here.
- */
-enum sync_error match_likely(struct sync_search *search);
+/* The same for all legs, where only `messages` (ascending) are to be looked at. `whole`: every
+ * message has its body here. */
+enum sync_error match_listed(struct sync_search *search, const int64_t *messages, size_t count,
+                             bool whole);
 /* What the leg's answer leaves of its match, before its text is looked at. SEARCH_OPEN: that is to
  * decide. */
 enum search_answer match_by_answer(struct sync_search *search, const struct search_match *match);
 /* Decides by the message itself. SEARCH_OPEN: it cannot be read. */
 enum search_answer match_by_text(struct sync_search *search, const struct search_match *match);
 
-/* search_narrow.c: asks the index. *whole: no message is without its body, so that nothing but
- * `likely` can match; where it is false the rows are gone over, with bodies that were listed before
- * this is called. */
-enum sync_error narrow(struct sync_search *search, bool *whole);
+/* search_narrow.c: asks the index. Of envelopes: nothing but `names` can match, where it could
+ * tell. Of texts: *whole: no message is without its body, so that nothing but `likely` can match;
+ * where it is false this is asked once more, after the bodies were listed. */
+enum sync_error narrow_envelopes(struct sync_search *search);
+enum sync_error narrow_texts(struct sync_search *search, bool *whole);
 /* Whether the text of a message whose body is here may match. */
 bool narrow_leaves(const struct sync_search *search, int64_t message);
 

@@ -56,6 +56,7 @@ static bool body_here(const struct sync_search *search, int64_t message)
 struct rows_visit {
     struct sync_search *search;
     struct search_leg *leg; /* whose rows they are; NULL: of any */
+    bool whole;             /* every message has its body here */
     enum sync_error error;
 };
 
@@ -151,16 +152,22 @@ static bool consider(struct search_leg *leg, const struct cache_row *row, bool h
     return add_match(search, &match);
 }
 
+static bool visit_row_of(struct rows_visit *visit, struct search_leg *leg,
+                         const struct cache_row *row)
+{
+    struct sync_search *search = visit->search;
+    bool here = search->wants_text && (visit->whole || body_here(search, row->id));
+    if (here && !narrow_leaves(search, row->id))
+        return true;
+    if (!consider(leg, row, here))
+        visit->error = SYNC_ERR_MEMORY;
+    return visit->error == SYNC_OK;
+}
+
 static bool visit_row(void *ctx, const struct cache_row *row)
 {
     struct rows_visit *visit = ctx;
-    struct sync_search *search = visit->search;
-    bool here = search->wants_text && body_here(search, row->id);
-    if (here && !narrow_leaves(search, row->id))
-        return true;
-    if (!consider(visit->leg, row, here))
-        visit->error = SYNC_ERR_MEMORY;
-    return visit->error == SYNC_OK;
+    return visit_row_of(visit, visit->leg, row);
 }
 
 enum sync_error match_rows(struct search_leg *leg)
@@ -184,7 +191,7 @@ static int by_mailbox(const void *mailbox, const void *leg)
 }
 
 /* The legs stand in the order of their mailboxes. */
-static bool visit_likely(void *ctx, const struct cache_row *row)
+static bool visit_listed(void *ctx, const struct cache_row *row)
 {
     struct rows_visit *visit = ctx;
     struct sync_search *search = visit->search;
@@ -192,22 +199,21 @@ static bool visit_likely(void *ctx, const struct cache_row *row)
                                  ? bsearch(&row->mailbox, search->legs, search->leg_count,
                                            sizeof *search->legs, by_mailbox)
                                  : NULL;
-    if (leg != NULL && !leg->dropped && !consider(leg, row, true))
-        visit->error = SYNC_ERR_MEMORY;
-    return visit->error == SYNC_OK;
+    return leg == NULL || leg->dropped || visit_row_of(visit, leg, row);
 }
 
-enum sync_error match_likely(struct sync_search *search)
+enum sync_error match_listed(struct sync_search *search, const int64_t *messages, size_t count,
+                             bool whole)
 {
-    struct rows_visit visit = {.search = search};
+    struct rows_visit visit = {.search = search, .whole = whole};
     enum cache_error error = CACHE_OK;
-    for (size_t at = 0; at < search->likely_count && error == CACHE_OK; at += ROWS_A_WINDOW) {
-        size_t left = search->likely_count - at;
+    for (size_t at = 0; at < count && error == CACHE_OK; at += ROWS_A_WINDOW) {
+        size_t left = count - at;
         if (search_cancelled(search))
             return SYNC_ERR_STOPPING;
         error =
-            cache_message_rows(search->sync->cache, search->likely + at,
-                               left < ROWS_A_WINDOW ? left : ROWS_A_WINDOW, visit_likely, &visit);
+            cache_message_rows(search->sync->cache, messages + at,
+                               left < ROWS_A_WINDOW ? left : ROWS_A_WINDOW, visit_listed, &visit);
         if (visit.error != SYNC_OK)
             return visit.error;
     }

@@ -116,18 +116,19 @@ static void add_figures(cJSON *root, const struct status *s)
         const char *name;
         double value;
     } figures[] = {
-        {"requests_pending",     (double)s->pending                 },
-        {"requests_under_way",   (double)s->under_way               },
-        {"waiters",              (double)s->waiters                 },
-        {"longest_wait_seconds", (double)seconds_past(s->longest_ms)},
-        {"mailboxes",            (double)s->figures.mailboxes       },
-        {"messages",             (double)s->figures.messages        },
-        {"bodies",               (double)s->figures.bodies          },
-        {"bytes_cached",         (double)s->figures.body_bytes      },
-        {"indexed",              (double)s->figures.indexed         },
-        {"bytes_indexed",        (double)s->figures.index_bytes     },
-        {"outbox",               (double)outbox_rows(s)             },
-        {"outbox_bytes",         (double)s->outbox.bytes            },
+        {"requests_pending",     (double)s->pending                  },
+        {"requests_under_way",   (double)s->under_way                },
+        {"waiters",              (double)s->waiters                  },
+        {"longest_wait_seconds", (double)seconds_past(s->longest_ms) },
+        {"mailboxes",            (double)s->figures.mailboxes        },
+        {"messages",             (double)s->figures.messages         },
+        {"bodies",               (double)s->figures.bodies           },
+        {"bytes_cached",         (double)s->figures.body_bytes       },
+        {"indexed",              (double)s->figures.indexed          },
+        {"envelopes_indexed",    (double)s->figures.envelopes_indexed},
+        {"bytes_indexed",        (double)s->figures.index_bytes      },
+        {"outbox",               (double)outbox_rows(s)              },
+        {"outbox_bytes",         (double)s->outbox.bytes             },
     };
     for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++)
         cJSON_AddNumberToObject(root, figures[i].name, figures[i].value);

@@ -180,8 +180,8 @@ def test_every_word_over_cached_mail(load, server, mounted, options):
 def wait_for_index(mount):
     def known():
         told = state(mount)
-        return told["indexed"] >= told["bodies"] > 0
-    wait_for(known, 90, "the texts in the index")  # it is made at the lowest priority
+        return told["indexed"] >= told["bodies"] > 0 and told["envelopes_indexed"] >= told["messages"]
+    wait_for(known, 90, "the mail in the index")  # it is made at the lowest priority
 
 
 def looked_into(mount, query):

@@ -75,13 +75,14 @@ def test_text_in_fifty_milliseconds(load, mounted, dovecot_options, tmp_path):
     with mounted(options) as mount:
         figures = {"without the index, ms": round(milliseconds(mount, "grapefruit", MARKED))}
         begin, before = time.monotonic(), told(mount)["indexed"]
-        wait_for(lambda: told(mount)["indexed"] == COUNT, 2000, "the index")
+        wait_for(lambda: told(mount)["indexed"] == COUNT == told(mount)["envelopes_indexed"], 2000, "the index")
         state = told(mount)
         figures |= {"index of 10,000, s": round((time.monotonic() - begin) / (COUNT - before) * 10_000, 2),
                     "index, MB": state["bytes_indexed"] / 1e6, "messages, MB": state["bytes_cached"] / 1e6}
         slow = []
         for query, found in (("grapefruit", MARKED), ("text:fruit", MARKED), ('"grapefruit juice"', MARKED), ("body:juice", MARKED),
-                             ("nowhere at all", 0), ("in:Inbox uit", MARKED)):
+                             ("nowhere at all", 0), ("in:Inbox uit", MARKED), ("from:p17@example", COUNT // 997 + 1),
+                             ("subject:nowhere", 0), ("from:p17@example text:fruit", 1)):
             median = statistics.median(milliseconds(mount, query, found) for _ in range(9))
             figures[query] = f"{median:.1f} ms, {told(mount)['searches'][0]['looked_into']} texts"
             slow += [query] if median > 50 else []
