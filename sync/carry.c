@@ -179,12 +179,18 @@ static enum imap_error plain_submit(struct batch *batch)
 static void changes_start(struct batch *batch)
 {
     struct worker *w = batch->worker;
-    if (batch->mailbox == 0 || worker_has_selected(w, batch->mailbox)) {
-        if (batch->mailbox != 0 && w->uidvalidity != batch->changes->row.intent.uidvalidity)
+    if (batch->mailbox == 0) {
+        submit(batch);
+        return;
+    }
+    if (worker_has_selected(w, batch->mailbox)) {
+        if (w->uidvalidity != batch->changes->row.intent.uidvalidity) {
             batch_fate(batch, FATE_REFUSED, SYNC_ERR_GONE,
                        "the mailbox is another one by now (UIDVALIDITY)");
-        else
+        } else {
+            carry_hear(batch);
             submit(batch);
+        }
         return;
     }
     enum imap_error error = worker_select(w, batch->mailbox, opened, batch);

@@ -347,6 +347,8 @@ void carry_end(struct batch *batch);
 
 /* ---- carry_uid.c ---- */
 
+/* Lets the connection hear of the batch's messages, where it may not have since SELECT. */
+void carry_hear(struct batch *batch);
 /* The changes that are open, or whose copy stands (SAID_OK), leave the mailbox. */
 void carry_expunge(struct batch *batch);
 void carry_copy(struct batch *batch, const char *target, bool move);

@@ -9,6 +9,10 @@
  *               SEARCH DELETED names our own messages and no others. What cannot be expunged stays
  *               \Deleted and is hidden; it goes with the next ones, once nobody else's is there.
  *
+ * A connection that has not heard yet of a message that another one brought says OK to a command
+ * about it, and does nothing (Dovecot). It hears with NOOP, which goes ahead where a message is
+ * newer than what SELECT said.
+ *
  * All of it runs in the worker's thread, with the batch's mailbox open for changes. What fails is
  * each change's fate; a batch of copies that is refused as a whole goes again, each by itself.
  */
@@ -23,6 +27,35 @@
 #include "sync/carry.h"
 
 enum { EXPUNGE_ATTEMPTS = 3 };
+
+/* ---- hearing ---- */
+
+static void heard(void *ctx, const struct imap_completion *completion)
+{
+    struct batch *batch = ctx;
+    worker_note(batch->worker, completion);
+    batch_command_over(batch);
+}
+
+/* Where it does not go out, the next command does not either. */
+static void hear(struct batch *batch)
+{
+    struct imap_command command;
+    imap_command_init(&command, "NOOP");
+    if (imap_connection_submit(batch->worker->connection, &command, heard, batch) == IMAP_OK)
+        batch->pending++;
+}
+
+void carry_hear(struct batch *batch)
+{
+    uint32_t uidnext = imap_connection_selected(batch->worker->connection)->uidnext;
+    for (const struct change *change = batch->changes; change != NULL; change = change->next) {
+        if (change->row.intent.uid >= uidnext) {
+            hear(batch);
+            return;
+        }
+    }
+}
 
 /* ---- expunging ---- */
 
@@ -268,19 +301,10 @@ static bool shows(const struct change *change)
     return true;
 }
 
-static void noticed(void *ctx, const struct imap_completion *completion)
-{
-    struct batch *batch = ctx;
-    worker_note(batch->worker, completion);
-    batch_command_over(batch);
-}
-
-/* A connection that has not heard yet of a message that another one brought says OK to its STORE,
- * and does nothing (Dovecot). It hears with NOOP; then it is sent once more. What is read back
- * after that counts, whatever it is. True: some are. */
+/* What does not show goes once more, behind a NOOP; what is read back after that counts, whatever
+ * it is. True: some do. */
 static bool store_once_more(struct batch *batch)
 {
-    struct imap_command command;
     bool any = false;
     for (struct change *change = batch->changes; change != NULL; change = change->next) {
         if (change->fate == FATE_DONE && !shows(change))
@@ -290,9 +314,7 @@ static bool store_once_more(struct batch *batch)
     if (!any)
         return false;
     batch->step++;
-    imap_command_init(&command, "NOOP");
-    if (imap_connection_submit(batch->worker->connection, &command, noticed, batch) == IMAP_OK)
-        batch->pending++;
+    hear(batch);
     carry_store(batch);
     return true;
 }

@@ -27,6 +27,7 @@ struct session {
     unsigned number; /* of this server's connections, from 1 */
     bool signed_in;
     bool mute;         /* a hook's own */
+    uint32_t heard;    /* a hook's own: UIDs below this are what it knows of its mailbox */
     char mailbox[64];  /* examined; "": none */
     char idle_tag[16]; /* in IDLE; "": not. Protected by the server's lock */
     char in[SERVER_LINE_MAX];

@@ -256,6 +256,11 @@ static const char *argument(const char *at, char out[STORE_NAME])
     return at + (quoted && *at == '"');
 }
 
+static bool is_heard(const struct session *s, uint32_t uid)
+{
+    return !store.deaf || uid < s->heard;
+}
+
 static bool in_set(const char *set, uint32_t uid)
 {
     for (const char *at = set; *at >= '0' && *at <= '9';) {
@@ -322,6 +327,7 @@ static bool select_box(struct session *s, const char *tag, const char *args, boo
     if (!read_only)
         atomic_fetch_add(&store.selects, 1);
     snprintf(s->mailbox, sizeof s->mailbox, "%s", box->name);
+    s->heard = box->uidnext;
     if (store.permanent != NULL && !read_only)
         say(s, "* OK [PERMANENTFLAGS (%s)] \r\n", store.permanent);
     return say(s,
@@ -399,7 +405,7 @@ static bool transfer(struct session *s, const char *tag, const char *args, bool 
         return say(s, "%s NO [TRYCREATE] no such mailbox\r\n", tag);
     for (size_t i = 0; i < box->count; i++) {
         struct stored *m = &box->messages[i];
-        if (!in_set(set, m->uid))
+        if (!in_set(set, m->uid) || !is_heard(s, m->uid))
             continue;
         struct stored *copy = stored_new(target, m->body, m->len);
         memcpy(copy->flags, m->flags, sizeof copy->flags);
@@ -465,7 +471,7 @@ static bool v_store(struct session *s, const char *tag, const char *args)
     bool deaf = atomic_load(&store.deaf_stores) > 0;
     atomic_fetch_sub(&store.deaf_stores, deaf);
     for (size_t i = 0; i < box->count && !deaf; i++) {
-        if (in_set(args, box->messages[i].uid))
+        if (in_set(args, box->messages[i].uid) && is_heard(s, box->messages[i].uid))
             set_flags(&box->messages[i], how, listed);
     }
     return say(s, "%s OK STORE completed.\r\n", tag);
@@ -481,7 +487,7 @@ static bool expunge(struct session *s, const char *tag, const char *set)
     }
     for (size_t i = 0; i < box->count;) {
         struct stored *m = &box->messages[i];
-        if (m->deleted && (set == NULL || in_set(set, m->uid))) {
+        if (m->deleted && (set == NULL || in_set(set, m->uid)) && is_heard(s, m->uid)) {
             stored_remove(box, i);
             say(s, "* %zu EXPUNGE\r\n", i + 1);
         } else {
@@ -514,6 +520,16 @@ static bool v_search(struct session *s, const char *tag, const char *args)
             say(s, " %u", box->messages[i].uid);
     }
     return say(s, "\r\n%s OK done\r\n", tag);
+}
+
+static bool v_noop(struct session *s, const char *tag, const char *args)
+{
+    struct store_mailbox *box = store_box(s->mailbox);
+    if (box != NULL) {
+        s->heard = box->uidnext;
+        say(s, "* %zu EXISTS\r\n", box->count);
+    }
+    return say(s, "%s OK done\r\n", tag);
 }
 
 static bool v_create(struct session *s, const char *tag, const char *args)
@@ -638,6 +654,7 @@ static const struct {
     {"UID EXPUNGE ", v_uid_expunge},
     {"UID SEARCH ",  v_search     },
     {"EXPUNGE",      v_expunge    },
+    {"NOOP",         v_noop       },
     {"CREATE ",      v_create     },
     {"DELETE ",      v_delete     },
     {"RENAME ",      v_rename     },

@@ -44,6 +44,7 @@ struct store {
     atomic_int refuse_times;
     atomic_int expunge_fails;
     atomic_int deaf_stores; /* so many STOREs are OK, and do nothing */
+    bool deaf;              /* so is each command about what came since SELECT, until NOOP */
     unsigned delay_ms;
     /* Counted. */
     atomic_uint commands, appends, copies, moves, stores, expunges, selects, quotas;

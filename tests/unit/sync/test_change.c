@@ -338,6 +338,39 @@ static void test_a_store_that_does_nothing(void **state)
     }
 }
 
+/* A connection does not know yet of what another one brought: each change is done all the same, by
+ * the connection that has the mailbox open. */
+static void test_changes_to_what_was_not_heard_of(void **state)
+{
+    for (int expunge = 0; expunge < 2; expunge++) {
+        struct rig rig;
+        uint32_t uids[4];
+        changing_init(&rig, 1);
+        rig.expunge = expunge;
+        store.deaf = true;
+        changing_start(&rig);
+        assert_int_equal(changing_store(&rig, "INBOX", 1, "+\\Flagged"), SYNC_OK);
+        for (unsigned i = 0; i < 4; i++) {
+            assert_int_equal(changing_publish(&rig, "INBOX", 100 + i, 0), SYNC_OK);
+            uids[i] = store_uid("INBOX", 100 + i);
+        }
+        unsigned selects = atomic_load(&store.selects);
+        assert_int_equal(changing_remove(&rig, "INBOX", uids[0]), SYNC_OK);
+        assert_int_equal(store_count(NULL, 100), expunge ? 0 : 1);
+        assert_int_equal(store_count("INBOX", 100), 0);
+        assert_int_equal(changing_move(&rig, "INBOX", uids[1], "Archive"), SYNC_OK);
+        assert_int_equal(store_count("Archive", 101), 1);
+        assert_int_equal(changing_copy(&rig, "INBOX", uids[2], "Archive"), SYNC_OK);
+        assert_int_equal(store_count("Archive", 102), 1);
+        unsigned stores = atomic_load(&store.stores);
+        assert_int_equal(changing_store(&rig, "INBOX", uids[3], "+\\Flagged"), SYNC_OK);
+        assert_true(store_flagged("INBOX", uids[3], "\\Flagged"));
+        assert_int_equal(atomic_load(&store.stores) - stores, 1);
+        assert_int_equal(atomic_load(&store.selects), selects);
+        changing_end(&rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -354,6 +387,7 @@ int main(void)
         cmocka_unit_test(test_flags_not_kept),
         cmocka_unit_test(test_news_before_a_store),
         cmocka_unit_test(test_a_store_that_does_nothing),
+        cmocka_unit_test(test_changes_to_what_was_not_heard_of),
     };
     message_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
