@@ -1,5 +1,6 @@
 """What all contenders stand on: servers on loopback with the mail in them, the links before them, one
 temporary folder, and mounts that are kept for all rounds. Made once a run, gone at its end."""
+import collections
 import contextlib
 import pathlib
 import shutil
@@ -27,6 +28,7 @@ class Stage:
         self.marked = mail.marked(options.count)
         self.missing = {}  # contender: why it has no column
         self.delivers = None  # the part of its rate that the link delivers, once one is used
+        self.more = collections.Counter()  # by user: messages that came to the inbox since it was filled
         self.remarks = []  # for the table's header
         self.trails = {}   # what was seen on the wire, for --json
         self._stack = contextlib.ExitStack()

@@ -39,14 +39,18 @@ def _grep(stage, turn, row, rtt):
 
 
 def grep_compressed(stage, turn):
-    """Over a link that is narrow beside a processor, which is what compression is for; the bare client's bytes are
-    not compressed."""
+    """Over a link that is narrow beside a processor, which is what compression is for; mbsync has it, too, the bare
+    client has not."""
     stage.mail()
     link = stage.link("imap", 50, NARROW)
     if turn.due("cold-grep-deflate", "bare"):
         turn.note("cold-grep-deflate", "bare", bare.fetch(stage, link.port, USER, bodies=True, wanted=stage.count))
     with outlookfs.Mount(stage, USER, link, compress="yes") as mount:
         turn.note("cold-grep-deflate", "outlookfs", mount.seconds + grep(mail.WORD, stage.marked, mount.path))
+    if not stage.lacks("mbsync", "mbsync") and turn.due("cold-grep-deflate", "mbsync"):
+        with maildir.Synced(stage, USER, link, stage.count, compress=True) as synced:
+            turn.note("cold-grep-deflate", "mbsync",
+                      synced.seconds + grep(mail.WORD, stage.marked, synced.top / "mail"))
 
 
 def _sample(stage):

@@ -15,7 +15,7 @@ def measure(stage, turn):
     with outlookfs.Mount(stage, MANY, link) as mount:
         turn.note(ROW, "outlookfs", _first(mount.inbox()))
     if not stage.lacks("mbsync", "mbsync") and turn.due(ROW, "mbsync"):
-        with maildir.Synced(stage, MANY, link, stage.options.many, "INBOX") as synced:
+        with maildir.Synced(stage, MANY, link, stage.options.many + stage.more[MANY], "INBOX") as synced:
             turn.note(ROW, "mbsync", synced.seconds + _first(synced.path / "new", synced.path / "cur"))
     for name in (name for name in sftp.available(stage) if turn.due(ROW, name)):
         folder = stage.once("many files", lambda: _files(stage))

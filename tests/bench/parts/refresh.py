@@ -27,12 +27,13 @@ def measure(stage, turn):
     link = stage.link("outlook", RTT)
     with outlookfs.Mount(stage, MANY, link, outlook=True) as many, \
             outlookfs.Mount(stage, FEW, link, outlook=True) as few:
-        for mount, count in ((many, stage.options.many), (few, FEW_COUNT)):
+        counts = [stage.options.many + stage.more[MANY], FEW_COUNT + stage.more[FEW]]
+        for mount, count in zip((many, few), counts):
             expect(len(mount.names()), count, f"{mount.user}, names")
         say(f"waiting {FLAGS_OLD} s until flags are due")
         time.sleep(FLAGS_OLD)
-        trips, plain, flags = _refreshed(stage, turn, many, stage.options.many)
-        _, plain_few, _ = _refreshed(stage, turn, few, FEW_COUNT)
+        trips, plain, flags = _refreshed(stage, turn, many, counts[0])
+        _, plain_few, _ = _refreshed(stage, turn, few, counts[1])
     turn.note("refresh", "outlookfs", trips)
     turn.note("refresh-bytes", "outlookfs", plain / plain_few)
     turn.note("refresh, bytes but for flags", "outlookfs", plain)
@@ -43,6 +44,7 @@ def _refreshed(stage, turn, mount, count):
     """(round trips, bytes but for flags, bytes of flags)."""
     before = stage.outlook().transcript.count()
     mail.fill(stage.dovecot, mount.user, mail.short(NEW, first=count))
+    stage.more[mount.user] += NEW
     deadline = time.monotonic() + BOUND
     while len(mount.names()) != count + NEW:
         if time.monotonic() > deadline:
