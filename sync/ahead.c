@@ -4,11 +4,13 @@
 
 #include "base/clock.h"
 #include "sync/ahead_internal.h"
+#include "sync/regard.h"
 
 enum {
     PLAN_ROWS = 256,  /* entries looked up at a time */
     PLAN_LOOKS = 8,   /* lookups a plan, where most bodies are here already */
     WINDOW_GROWS = 4, /* times, each time that the reader comes for more */
+    OPENED_MS = 5000, /* who opened the directory goes through it now */
 };
 
 #define WINDOW_FIRST ((uint64_t)128 * 1024)
@@ -168,10 +170,11 @@ static void recognise(struct sync *sync, int64_t message, const struct cache_den
     enum cache_order order;
     if (look_back(sync->cache, place, &before) != CACHE_OK)
         return;
-    int64_t now = clock_ms();
+    int64_t now = clock_ms(), read_at = regard_read_at(sync, mailbox);
+    bool just_now = read_at != 0 && now - read_at < OPENED_MS;
     pthread_mutex_lock(&sync->lock);
     struct readers *readers = &sync->ahead->readers;
-    if (!readers_recognise(readers, message, &before, now, &order)) {
+    if (!readers_recognise(readers, message, &before, just_now, now, &order)) {
         pthread_mutex_unlock(&sync->lock);
         return;
     }

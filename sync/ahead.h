@@ -35,10 +35,12 @@ void ahead_start(struct worker *w);
 void ahead_returned(struct sync *sync, int64_t message);
 /* Whether a connection should be made for it, or kept in reserve. */
 bool ahead_calls_locked(const struct sync *sync);
-/* The worker's pipeline was empty when it sent a FETCH; and the first answer is here. */
+/* The worker sends a FETCH, or EXAMINE, and its pipeline may be empty; and the first answer is
+ * here.
+ */
 void ahead_asked(struct worker *w);
 void ahead_answered(struct worker *w);
-/* Bytes of a body came. */
+/* Bytes of a body came, or of a listing: it tells what the wire bears before the first body. */
 void ahead_moved(struct worker *w, size_t bytes);
 
 #endif

@@ -2,10 +2,10 @@
  * Envelopes and texts of messages go into the cache's index (cache/envelope_index.h, text_index.h)
  * in idle time.
  *
- * One thread, which sleeps until a job is over that may have brought some. It works only while nothing else goes on: no job
- * that somebody waits for, and no program that opened a message within the last moments; then a few
- * messages at a time, at the lowest priority. Nothing waits for it: a text that is not in the index
- * is one that a search looks into.
+ * One thread, which sleeps until a job is over that may have brought some. It works only while
+ * nothing else goes on: no job that somebody waits for, and no program that opened a message within
+ * the last moments; then a few messages at a time, at the lowest priority. Nothing waits for it: a
+ * text that is not in the index is one that a search looks into.
  *
  * Its lock protects the struct, and is taken inside of sync->lock; it is held for nothing else.
  */

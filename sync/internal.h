@@ -291,6 +291,7 @@ struct sync {
     unsigned tree_epoch;        /* our own changes to mailboxes, counted */
     int64_t poll_at;            /* clock_ms of the next look at all mailboxes */
     int64_t flags_turn;         /* the mailbox whose flags the last poll looked at */
+    int64_t walk_in, walk_at;   /* the mailbox (0: the root) that was opened last, and when */
     size_t poll_turn;           /* of mailboxes that are too many for one poll */
     unsigned away;              /* attempts to have a connection that failed in a row */
     struct worker *watcher;     /* who watches Inbox; NULL: nobody */

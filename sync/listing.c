@@ -17,10 +17,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "message/summary.h"
+#include "sync/ahead.h"
 #include "sync/listing.h"
 #include "sync/regard.h"
 
 enum { WINDOW_MESSAGES = 500, WINDOWS_AHEAD = 4, STORE_AT = 500 };
+enum { ROW_BYTES = 150 }; /* on the wire, besides the header */
 
 /* Among so many messages that came those are looked for that got another UID. */
 enum { RENUMBERED_MAX = 1000 };
@@ -321,6 +323,7 @@ static void listing_examined(void *ctx, const struct imap_completion *completion
 {
     struct listing *listing = ctx;
     listing->pending--;
+    ahead_answered(listing->worker);
     enum sync_error why = worker_examined(listing->worker, listing->job->mailbox, completion);
     if (why == SYNC_OK)
         why = take_bearings(listing);
@@ -364,6 +367,7 @@ void listing_start(struct worker *w, struct job *job)
     listing->was_listed = row.listed;
     listing->known = row.listed_uid;
     job->listing = listing;
+    ahead_asked(w);
     bool resync = resync_begin(listing, &row);
     cache_mailbox_free(&row);
     enum imap_error error = resync ? worker_resync(w, job->mailbox, listing_examined, listing)
@@ -403,6 +407,7 @@ void listing_fetch(struct job *job, const struct imap_fetch *fetch)
     if (fetch->uid > listing->highest)
         listing->highest = fetch->uid;
     listing->came++;
+    ahead_moved(listing->worker, ROW_BYTES + fetch->header.len);
     if (!rows_add(listing->rows, fetch, listing->worker->sync->uid_names))
         listing_fail(listing, IMAP_OK, SYNC_ERR_MEMORY);
     if (rows_count(listing->rows) >= STORE_AT)

@@ -11,6 +11,8 @@
  * it, which NOOP brings up to date first. Its answer is waited for: Dovecot carries out what is
  * pipelined behind it before.
  *
+ * The same job, with a mailbox of its own, asks about the few that follow that one (stroll.c).
+ *
  * The warden makes the jobs by its clock; without any connection it is the poll that tries to have
  * one again, at growing intervals. A poll runs in the thread of the worker that took it.
  */
@@ -35,7 +37,9 @@ enum {
 
 struct poll_item {
     int64_t mailbox, read_at;
-    char *name; /* the server's own */
+    char *name;    /* the server's own */
+    int64_t asked; /* clock_ms */
+    bool empty;    /* so it said */
 };
 
 struct poll {
@@ -135,7 +139,9 @@ static bool same_name(const char *name, const struct imap_span *said)
 static bool gather(void *ctx, const struct cache_mailbox *mailbox)
 {
     struct poll *poll = ctx;
-    if (!mailbox->selectable || !mailbox->listed)
+    bool wanted = poll->job->mailbox != 0 ? stroll_wants(poll->worker, poll->job->mailbox, mailbox)
+                                          : mailbox->selectable && mailbox->listed;
+    if (!wanted)
         return true;
     if (poll->count == poll->room) {
         size_t room = poll->room * 2 + 16;
@@ -149,7 +155,7 @@ static bool gather(void *ctx, const struct cache_mailbox *mailbox)
     if (name == NULL)
         return false;
     poll->items[poll->count++] = (struct poll_item){.mailbox = mailbox->id, .name = name};
-    return true;
+    return poll->job->mailbox == 0 || poll->count < STROLL_MAILBOXES;
 }
 
 static int by_regard(const void *a, const void *b)
@@ -184,9 +190,9 @@ static bool choose_mailboxes(struct poll *poll)
     struct sync *sync = poll->worker->sync;
     if (cache_mailbox_each(sync->cache, gather, poll) != CACHE_OK)
         return false;
-    for (size_t i = 0; i < poll->count; i++)
+    for (size_t i = 0; i < poll->count && poll->job->mailbox == 0; i++)
         poll->items[i].read_at = regard_read_at(sync, poll->items[i].mailbox);
-    if (poll->count > 0)
+    if (poll->count > 0 && poll->job->mailbox == 0)
         qsort(poll->items, poll->count, sizeof *poll->items, by_regard);
     if (poll->count > POLL_MAX)
         take_turns(poll);
@@ -206,6 +212,8 @@ static int64_t next_of(struct poll *poll)
     pthread_mutex_unlock(&sync->lock);
     for (size_t i = 0; i < poll->count; i++) {
         int64_t id = poll->items[i].mailbox;
+        if (poll->items[i].empty || !regard_flags_old(sync, id))
+            continue;
         if (id == last && regard_flags_uid(sync, id) != 0)
             return id;
         if (first == 0 || id < first)
@@ -242,7 +250,7 @@ static void look_at_some_flags(struct poll *poll)
 
 static void poll_end(struct poll *poll)
 {
-    if (poll->error == IMAP_OK)
+    if (poll->error == IMAP_OK && poll->job->mailbox == 0)
         look_at_some_flags(poll);
     struct worker *w = poll->worker;
     w->poll = NULL;
@@ -260,9 +268,10 @@ static void told(void *ctx, const struct imap_completion *completion)
     struct poll *poll = ctx;
     struct sync *sync = poll->worker->sync;
     worker_note(poll->worker, completion);
-    const struct poll_item *item = &poll->items[poll->answered++];
+    struct poll_item *item = &poll->items[poll->answered++];
+    item->empty = (poll->heard.present & IMAP_STATUS_MESSAGES) != 0 && poll->heard.messages == 0;
     if (completion->error == IMAP_OK && poll->heard.present != 0)
-        poll_compare_id(sync, item->mailbox, &poll->heard);
+        poll_compare_id(sync, item->mailbox, &poll->heard, item->asked);
     else if (completion->error != IMAP_OK && completion->error != IMAP_ERR_NO)
         poll->error = completion->error;
     poll->heard.present = 0;
@@ -279,6 +288,7 @@ static void ask(struct poll *poll)
            poll->asked - poll->answered < STATUS_AHEAD) {
         struct imap_command command;
         imap_command_status(&command, poll->items[poll->asked].name, items);
+        poll->items[poll->asked].asked = clock_ms();
         poll->error = imap_connection_submit(connection, &command, told, poll);
         poll->asked += poll->error == IMAP_OK;
     }
@@ -314,7 +324,7 @@ void poll_start(struct worker *w, struct job *job)
     *poll = (struct poll){.job = job, .worker = w};
     w->poll = poll;
     poll->error = choose_mailboxes(poll) ? IMAP_OK : IMAP_ERR_MEMORY;
-    if (poll->error != IMAP_OK || w->examined == 0) {
+    if (poll->error != IMAP_OK || w->examined == 0 || job->mailbox != 0) {
         ask(poll);
         return;
     }

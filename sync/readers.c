@@ -75,9 +75,17 @@ static size_t distance(const struct readers *readers, const struct cache_near *b
 }
 
 bool readers_recognise(struct readers *readers, int64_t message,
-                       const struct readers_before *before, int64_t now, enum cache_order *order)
+                       const struct readers_before *before, bool opened, int64_t now,
+                       enum cache_order *order)
 {
     size_t nearest = READER_NEAR;
+    if (opened && before->counts[CACHE_BY_INODE] == 0) {
+        *order = CACHE_BY_INODE;
+        nearest = 0;
+    } else if (opened && before->counts[CACHE_BY_NAME] == 0) {
+        *order = CACHE_BY_NAME;
+        nearest = 0;
+    }
     for (unsigned o = 0; o < CACHE_ORDERS; o++) {
         size_t far = distance(readers, before->rows[o], before->counts[o], now);
         if (far >= nearest)

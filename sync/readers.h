@@ -3,11 +3,11 @@
  * other, that follow an order of the directory (cache/near.h).
  *
  * An open of a message that is not here is a miss. Two misses that stand close together in one of
- * the orders are the beginning of a reader: it goes that way. From then on the reader has a list of
- * what it will want next (its entries, filled by ahead.c), and every open of one of them, whether
- * it had to wait or not, moves it on. Opens within a list may come in any order, as from several
- * processes that share the work; entries that are left far behind are let go. A reader that opens
- * nothing is forgotten after a while.
+ * the orders are the beginning of a reader: it goes that way. So is one of what stands first. From
+ * then on the reader has a list of what it will want next (its entries, filled by ahead.c), and
+ * every open of one of them, whether it had to wait or not, moves it on. Opens within a list may
+ * come in any order, as from several processes that share the work; entries that are left far
+ * behind are let go. A reader that opens nothing is forgotten after a while.
  *
  * Plain data, of a fixed size; the caller holds the lock. Times are clock_ms.
  */
@@ -76,9 +76,11 @@ struct readers_before {
 };
 
 /* A miss that no reader expected. True: an earlier miss is among those before it, and a reader goes
- * in *order. It is remembered in any case. */
+ * in *order. `opened`: the directory was, just now, so that one who opens what stands first in it
+ * goes on from there (not the newest: many open that alone). It is remembered in any case. */
 bool readers_recognise(struct readers *readers, int64_t message,
-                       const struct readers_before *before, int64_t now, enum cache_order *order);
+                       const struct readers_before *before, bool opened, int64_t now,
+                       enum cache_order *order);
 
 /* A new reader, in the place of the one that has been still for longest. It has no entries. */
 struct reader *readers_add(struct readers *readers, int64_t now);

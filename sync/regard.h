@@ -48,12 +48,24 @@ bool poll_response(struct worker *w, const struct imap_mailbox_status *status);
 /* JOB_TREE of a poll is through, without STATUS in it: the mailboxes are asked about. With lock. */
 void poll_mailboxes_locked(struct sync *sync);
 
+/* ---- stroll.c ---- */
+
+enum { STROLL_MAILBOXES = 20 };
+
+/* A program opens the directory of a mailbox, or (0) the root; `known`: nothing is asked for that.
+ * Any thread, no lock. */
+void stroll_opened(struct sync *sync, int64_t mailbox, bool known);
+/* Whether the walk that came to `from` wants to know of a mailbox. */
+bool stroll_wants(const struct worker *w, int64_t from, const struct cache_mailbox *mailbox);
+
 /* ---- standing.c ---- */
 
 /* STATUS for every mailbox came with LIST: compares one of them. The worker's thread. */
 void poll_compare(struct sync *sync, const char *name, const struct standing *standing);
-/* The same, by its id in the cache. */
-void poll_compare_id(struct sync *sync, int64_t mailbox, const struct standing *standing);
+/* The same, by its id in the cache; STATUS went out at `asked` (clock_ms). A mailbox that is as it
+ * was counts as looked at then; one that is empty and was never listed is listed. */
+void poll_compare_id(struct sync *sync, int64_t mailbox, const struct standing *standing,
+                     int64_t asked);
 /* The items that a poll asks STATUS for, of a server with these capabilities. */
 const char *poll_items(unsigned capabilities);
 void standing_of(struct standing *standing, const struct imap_mailbox_status *status);

@@ -143,8 +143,10 @@ sync_ticket sync_reach(struct sync *sync, sync_done_fn *done, void *ctx)
 
 sync_ticket sync_want_listing(struct sync *sync, int64_t mailbox, sync_done_fn *done, void *ctx)
 {
-    if (mailbox == 0)
+    if (mailbox == 0) {
+        stroll_opened(sync, 0, true);
         return want_tree(sync, done, ctx);
+    }
     struct cache_mailbox row = {0};
     enum cache_error error = cache_mailbox_get(sync->cache, mailbox, &row);
     regard_read(sync, mailbox);
@@ -153,6 +155,8 @@ sync_ticket sync_want_listing(struct sync *sync, int64_t mailbox, sync_done_fn *
     cache_mailbox_free(&row);
     if (level)
         return want_tree(sync, done, ctx);
+    if (fresh)
+        stroll_opened(sync, mailbox, true);
     if (error != CACHE_OK || fresh)
         return at_once(done, ctx, sync_error_of_cache(error));
     struct wish wish = {
@@ -165,7 +169,9 @@ sync_ticket sync_want_listing(struct sync *sync, int64_t mailbox, sync_done_fn *
                             .ctx = ctx,
                             .bound_ms = listed ? REFRESH_GRACE_MS : sync->timeout_ms,
                             .at_bound = listed ? SYNC_OK : SYNC_ERR_UNREACHABLE};
-    return want(sync, &wish, &waiter);
+    sync_ticket ticket = want(sync, &wish, &waiter);
+    stroll_opened(sync, mailbox, false);
+    return ticket;
 }
 
 /* Whether entries above `after` have landed since the caller looked. */
@@ -194,5 +200,7 @@ sync_ticket sync_want_entries(struct sync *sync, int64_t mailbox, uint64_t after
                             .at_bound = SYNC_ERR_UNREACHABLE,
                             .entries = true,
                             .after = after};
-    return want(sync, &wish, &waiter);
+    sync_ticket ticket = want(sync, &wish, &waiter);
+    stroll_opened(sync, mailbox, false);
+    return ticket;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "message/name.h"
 #include "sync/carry.h"
 #include "sync/regard.h"
 
@@ -79,6 +80,35 @@ static struct standing completed(const struct standing *now, const struct standi
     return both;
 }
 
+/* Nothing of it is here, and nothing is there. */
+static bool is_empty(struct sync *sync, const struct cache_mailbox *row, const struct standing *now)
+{
+    const unsigned told = IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
+    uint64_t directories, messages = 0;
+    return (now->present & told) == told && now->messages == 0 && now->uidvalidity != 0 &&
+           now->uidnext != 0 && row->listed_uid == 0 &&
+           cache_inode_count(sync->cache, row->ino, &directories, &messages) == CACHE_OK &&
+           messages == 0;
+}
+
+/* It is listed with that, and EXAMINE is spared. */
+static void list_empty(struct sync *sync, const struct cache_mailbox *row,
+                       const struct standing *now, int64_t asked)
+{
+    const struct cache_mailbox_facts facts = {.uidvalidity = now->uidvalidity,
+                                              .uidnext = now->uidnext,
+                                              .has_messages = true,
+                                              .has_unseen = true,
+                                              .highestmodseq = now->modseq};
+    if (cache_mailbox_note(sync->cache, row->id, &facts, sync_changed, sync) != CACHE_OK ||
+        cache_messages_add(sync->cache, row->id, now->uidvalidity, NULL, 0, now->uidnext - 1, true,
+                           message_name_file, sync_changed, sync) != CACHE_OK)
+        return;
+    regard_in_step(sync, row->id, now);
+    regard_flags_read(sync, row->id);
+    cache_mailbox_checked(sync->cache, row->id, asked);
+}
+
 /* What is told of a mailbox that nobody has listed is for its attributes alone. */
 static void note_unlisted(struct sync *sync, const struct cache_mailbox *row,
                           const struct standing *now)
@@ -92,10 +122,24 @@ static void note_unlisted(struct sync *sync, const struct cache_mailbox *row,
     (void)!cache_mailbox_note(sync->cache, row->id, &facts, sync_changed, sync);
 }
 
+/* Flags that STATUS does not tell of are read when somebody comes for them, unless they just were.
+ */
+static bool says_all(struct sync *sync, const struct cache_mailbox *row, const struct standing *now)
+{
+    const unsigned told = IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
+    bool flags = (now->present & IMAP_STATUS_HIGHESTMODSEQ) != 0 && now->modseq != 0;
+    return (now->present & told) == told && (flags || !regard_flags_old(sync, row->id));
+}
+
+/* `asked`: clock_ms; 0: not known. */
 static void compare_row(struct sync *sync, const struct cache_mailbox *row,
-                        const struct standing *now)
+                        const struct standing *now, int64_t asked)
 {
     struct standing then;
+    if (!row->listed && asked != 0 && is_empty(sync, row, now)) {
+        list_empty(sync, row, now, asked);
+        return;
+    }
     if (!row->listed) {
         note_unlisted(sync, row, now);
         return;
@@ -104,10 +148,13 @@ static void compare_row(struct sync *sync, const struct cache_mailbox *row,
         return;
     bool flags = flags_differ(now, &then);
     struct standing both = completed(now, &then);
-    if (flags || messages_differ(now, &then))
+    if (flags || messages_differ(now, &then)) {
         refresh_wanted(sync, row->id, &both, flags);
-    else
-        regard_in_step(sync, row->id, &both);
+        return;
+    }
+    regard_in_step(sync, row->id, &both);
+    if (asked > row->checked_ms && says_all(sync, row, now))
+        cache_mailbox_checked(sync->cache, row->id, asked);
 }
 
 void poll_compare(struct sync *sync, const char *name, const struct standing *standing)
@@ -118,15 +165,16 @@ void poll_compare(struct sync *sync, const char *name, const struct standing *st
     for (size_t i = 0; error == CACHE_ERR_ABSENT && strcasecmp(name, "INBOX") == 0 && i < 2; i++)
         error = cache_mailbox_find(sync->cache, inboxes[i], &row);
     if (error == CACHE_OK && row.selectable)
-        compare_row(sync, &row, standing);
+        compare_row(sync, &row, standing, 0);
     cache_mailbox_free(&row);
 }
 
-void poll_compare_id(struct sync *sync, int64_t mailbox, const struct standing *standing)
+void poll_compare_id(struct sync *sync, int64_t mailbox, const struct standing *standing,
+                     int64_t asked)
 {
     struct cache_mailbox row = {0};
     if (cache_mailbox_get(sync->cache, mailbox, &row) == CACHE_OK && row.selectable)
-        compare_row(sync, &row, standing);
+        compare_row(sync, &row, standing, asked);
     cache_mailbox_free(&row);
 }
 

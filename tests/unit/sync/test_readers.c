@@ -33,7 +33,7 @@ static struct readers_before before(int64_t n, int64_t apart)
 static bool miss(struct readers *readers, int64_t n, int64_t now, enum cache_order *order)
 {
     struct readers_before found = before(n, 997);
-    return readers_recognise(readers, n, &found, now, order);
+    return readers_recognise(readers, n, &found, false, now, order);
 }
 
 static void test_orders(void **state)
@@ -213,13 +213,39 @@ static void test_moved_meanwhile(void **state)
     free(readers);
 }
 
+/* Who opened the directory and then what stands first in it goes on; from its end many take one. */
+static void test_the_first_of_all(void **state)
+{
+    static const struct {
+        enum cache_order first;
+        bool opened, known;
+    } rows[] = {
+        {CACHE_BY_INODE,      true,  true },
+        {CACHE_BY_NAME,       true,  true },
+        {CACHE_BY_INODE,      false, false},
+        {CACHE_BY_INODE_BACK, true,  false},
+        {CACHE_BY_NAME_BACK,  true,  false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct readers *readers = make();
+        struct readers_before found = before(5000, 997);
+        enum cache_order order = CACHE_BY_NAME_BACK;
+        found.counts[rows[i].first] = 0;
+        assert_int_equal(readers_recognise(readers, 5000, &found, rows[i].opened, 10, &order),
+                         rows[i].known);
+        if (rows[i].known)
+            assert_int_equal(order, rows[i].first);
+        free(readers);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_orders),          cmocka_unit_test(test_trail),
-        cmocka_unit_test(test_moves_on),        cmocka_unit_test(test_room),
-        cmocka_unit_test(test_places),          cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_moved_meanwhile),
+        cmocka_unit_test(test_orders), cmocka_unit_test(test_the_first_of_all),
+        cmocka_unit_test(test_trail),  cmocka_unit_test(test_moves_on),
+        cmocka_unit_test(test_room),   cmocka_unit_test(test_places),
+        cmocka_unit_test(test_budget), cmocka_unit_test(test_moved_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
