@@ -168,13 +168,14 @@ static void recognise(struct sync *sync, int64_t message, const struct cache_den
 {
     struct readers_before before = {0};
     enum cache_order order;
+    bool guess;
     if (look_back(sync->cache, place, &before) != CACHE_OK)
         return;
     int64_t now = clock_ms(), read_at = regard_read_at(sync, mailbox);
     bool just_now = read_at != 0 && now - read_at < OPENED_MS;
     pthread_mutex_lock(&sync->lock);
     struct readers *readers = &sync->ahead->readers;
-    if (!readers_recognise(readers, message, &before, just_now, now, &order)) {
+    if (!readers_recognise(readers, message, &before, just_now, now, &order, &guess)) {
         pthread_mutex_unlock(&sync->lock);
         return;
     }
@@ -182,6 +183,7 @@ static void recognise(struct sync *sync, int64_t message, const struct cache_den
     reader->mailbox = mailbox;
     reader->uidvalidity = uidvalidity;
     reader->order = order;
+    reader->guess = guess;
     reader->frontier = *place;
     atomic_store(&sync->ahead->active, readers->active);
     plan_unlock(sync, reader);

@@ -82,7 +82,8 @@ bool ahead_calls_locked(const struct sync *sync)
 {
     int64_t now = clock_ms();
     for (unsigned i = 0; i < READERS_MAX; i++) {
-        if (reads_locked(sync, &sync->ahead->readers.items[i], now))
+        const struct reader *reader = &sync->ahead->readers.items[i];
+        if (!reader->guess && reads_locked(sync, reader, now))
             return true;
     }
     return false;
@@ -99,8 +100,8 @@ void ahead_wake_locked(struct sync *sync)
             worker_wake(w);
     }
     struct worker *next = worker_offline_locked(sync);
-    if (connecting || next == NULL || next->next_attempt > now || sync->stopping ||
-        sync->limiter_until > now)
+    if (connecting || next == NULL || !ahead_calls_locked(sync) || next->next_attempt > now ||
+        sync->stopping || sync->limiter_until > now)
         return;
     next->called = true;
     worker_wake(next);

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "sync/carry.h"
+#include "sync/regard.h"
 
 /* How many other connections have nothing to do. */
 static unsigned others_idle(const struct worker *worker)
@@ -59,6 +60,9 @@ static bool room_for(const struct worker *worker, const struct job *job)
         return !worker->polling && worker->active_changes == 0;
     if (job->kind == JOB_CHANGE && worker->polling)
         return false;
+    bool reads = job->kind == JOB_LISTING || job->kind == JOB_BODY;
+    if (reads && worker->polling && worker->active == 1)
+        return true; /* STATUS is about no mailbox that is open */
     if (job->kind == JOB_CHANGE && worker->active_changes >= CHANGE_PIPELINE)
         return false;
     if (job->kind == JOB_CHANGE && job->mailbox == 0) /* an APPEND goes with anything */
@@ -147,6 +151,8 @@ struct waiter *job_dispatch_locked(struct sync *sync, struct job *job, enum sync
         *why = sync->outage.error;
         return give_up_locked(sync, job, *why);
     }
+    if (job->kind == JOB_LISTING && stroll_waits_locked(sync, job->mailbox))
+        return told;
     struct worker *best = NULL;
     for (unsigned i = 0; i < sync->worker_count; i++) {
         struct worker *worker = &sync->workers[i];

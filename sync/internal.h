@@ -29,6 +29,7 @@ enum {
     CONNECT_BOUND_MS = 4500,   /* TCP and TLS, each, so that both fit into START_BOUND_MS */
     SECRET_BOUND_MS = 120000,  /* token commands may ask a person */
     EXCHANGE_BOUND_MS = 10000, /* one exchange with the sign-in server */
+    STROLL_MAILBOXES = 20,     /* that a walk asks about at a time (stroll.c) */
     FRESH_MS = 5000,           /* a listing this young is good enough to read (CONTRACT.md 4) */
     FLAGS_FRESH_MS = 60000,    /* flags of a listing older than this are asked for again */
     REFRESH_GRACE_MS = 1000, /* how long an opendir waits for a refresh before the cache answers */
@@ -286,17 +287,18 @@ struct sync {
     int64_t last_contact; /* wall clock of the last successful sign-in; 0: none yet */
     struct regard *regards; /* in order of mailboxes */
     size_t regard_count, regard_room;
-    uint64_t tree_digest;       /* of the names that the cache was made equal to; 0: none */
-    unsigned tree_digest_epoch; /* when that was */
-    unsigned tree_epoch;        /* our own changes to mailboxes, counted */
-    int64_t poll_at;            /* clock_ms of the next look at all mailboxes */
-    int64_t flags_turn;         /* the mailbox whose flags the last poll looked at */
-    int64_t walk_in, walk_at;   /* the mailbox (0: the root) that was opened last, and when */
-    size_t poll_turn;           /* of mailboxes that are too many for one poll */
-    unsigned away;              /* attempts to have a connection that failed in a row */
-    struct worker *watcher;     /* who watches Inbox; NULL: nobody */
-    int64_t unwatched;          /* clock_ms since when nobody does */
-    int64_t inbox;              /* 0: not known yet */
+    uint64_t tree_digest;              /* of the names that the cache was made equal to; 0: none */
+    unsigned tree_digest_epoch;        /* when that was */
+    unsigned tree_epoch;               /* our own changes to mailboxes, counted */
+    int64_t poll_at;                   /* clock_ms of the next look at all mailboxes */
+    int64_t flags_turn;                /* the mailbox whose flags the last poll looked at */
+    int64_t strolls[STROLL_MAILBOXES]; /* mailboxes that a walk has asked about; 0: it was told */
+    int64_t walk_in, walk_at; /* the mailbox (0: the root) that was opened last, and when */
+    size_t poll_turn;         /* of mailboxes that are too many for one poll */
+    unsigned away;            /* attempts to have a connection that failed in a row */
+    struct worker *watcher;   /* who watches Inbox; NULL: nobody */
+    int64_t unwatched;        /* clock_ms since when nobody does */
+    int64_t inbox;            /* 0: not known yet */
     bool clerks_ending;
     struct task *tasks;       /* for clerks */
     struct request *requests; /* all that are not over */

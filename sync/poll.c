@@ -155,6 +155,8 @@ static bool gather(void *ctx, const struct cache_mailbox *mailbox)
     if (name == NULL)
         return false;
     poll->items[poll->count++] = (struct poll_item){.mailbox = mailbox->id, .name = name};
+    if (poll->job->mailbox != 0)
+        stroll_asks(poll->worker->sync, mailbox->id);
     return poll->job->mailbox == 0 || poll->count < STROLL_MAILBOXES;
 }
 
@@ -212,7 +214,7 @@ static int64_t next_of(struct poll *poll)
     pthread_mutex_unlock(&sync->lock);
     for (size_t i = 0; i < poll->count; i++) {
         int64_t id = poll->items[i].mailbox;
-        if (poll->items[i].empty || !regard_flags_old(sync, id))
+        if (poll->items[i].empty || !regard_flags_older(sync, id, sync->poll_ms))
             continue;
         if (id == last && regard_flags_uid(sync, id) != 0)
             return id;
@@ -250,9 +252,11 @@ static void look_at_some_flags(struct poll *poll)
 
 static void poll_end(struct poll *poll)
 {
-    if (poll->error == IMAP_OK && poll->job->mailbox == 0)
-        look_at_some_flags(poll);
     struct worker *w = poll->worker;
+    if (poll->job->mailbox != 0)
+        stroll_told(w->sync, 0);
+    else if (poll->error == IMAP_OK)
+        look_at_some_flags(poll);
     w->poll = NULL;
     for (size_t i = 0; i < poll->count; i++)
         free(poll->items[i].name);
@@ -275,6 +279,8 @@ static void told(void *ctx, const struct imap_completion *completion)
     else if (completion->error != IMAP_OK && completion->error != IMAP_ERR_NO)
         poll->error = completion->error;
     poll->heard.present = 0;
+    if (poll->job->mailbox != 0)
+        stroll_told(sync, item->mailbox);
     if (poll->error == IMAP_OK && limiter_holds(sync))
         poll->error = IMAP_ERR_THROTTLED;
     ask(poll);

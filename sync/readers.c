@@ -54,6 +54,7 @@ struct reader *readers_open(struct readers *readers, int64_t message, int64_t no
             readers_drop(readers, reader);
         } else if (reader_takes(reader, message)) {
             reader->opened = now;
+            reader->guess = false;
             return reader;
         }
     }
@@ -76,14 +77,13 @@ static size_t distance(const struct readers *readers, const struct cache_near *b
 
 bool readers_recognise(struct readers *readers, int64_t message,
                        const struct readers_before *before, bool opened, int64_t now,
-                       enum cache_order *order)
+                       enum cache_order *order, bool *guess)
 {
     size_t nearest = READER_NEAR;
-    if (opened && before->counts[CACHE_BY_INODE] == 0) {
-        *order = CACHE_BY_INODE;
-        nearest = 0;
-    } else if (opened && before->counts[CACHE_BY_NAME] == 0) {
-        *order = CACHE_BY_NAME;
+    bool by_inode = before->counts[CACHE_BY_INODE] == 0;
+    *guess = opened && (by_inode || before->counts[CACHE_BY_NAME] == 0);
+    if (*guess) {
+        *order = by_inode ? CACHE_BY_INODE : CACHE_BY_NAME;
         nearest = 0;
     }
     for (unsigned o = 0; o < CACHE_ORDERS; o++) {

@@ -41,6 +41,7 @@ struct reader_entry {
 
 struct reader {
     bool used;
+    bool guess;    /* it opened one message, the first: no connection is made for it */
     bool planning; /* somebody looks for more entries now */
     bool end;      /* there is nothing behind `frontier` */
     int64_t mailbox;
@@ -77,10 +78,11 @@ struct readers_before {
 
 /* A miss that no reader expected. True: an earlier miss is among those before it, and a reader goes
  * in *order. `opened`: the directory was, just now, so that one who opens what stands first in it
- * goes on from there (not the newest: many open that alone). It is remembered in any case. */
+ * goes on from there (not the newest: many open that alone), which is a *guess. It is remembered in
+ * any case. */
 bool readers_recognise(struct readers *readers, int64_t message,
                        const struct readers_before *before, bool opened, int64_t now,
-                       enum cache_order *order);
+                       enum cache_order *order, bool *guess);
 
 /* A new reader, in the place of the one that has been still for longest. It has no entries. */
 struct reader *readers_add(struct readers *readers, int64_t now);

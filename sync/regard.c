@@ -85,15 +85,19 @@ int64_t regard_read_at(struct sync *sync, int64_t mailbox)
 
 /* ---- flags ---- */
 
-bool regard_flags_old(struct sync *sync, int64_t mailbox)
+bool regard_flags_older(struct sync *sync, int64_t mailbox, int64_t ms)
 {
     int64_t now = clock_ms();
     pthread_mutex_lock(&sync->lock);
     const struct regard *regard = find_locked(sync, mailbox);
-    bool old =
-        regard == NULL || regard->flags_at == INT64_MIN || now - regard->flags_at > FLAGS_FRESH_MS;
+    bool old = regard == NULL || regard->flags_at == INT64_MIN || now - regard->flags_at > ms;
     pthread_mutex_unlock(&sync->lock);
     return old;
+}
+
+bool regard_flags_old(struct sync *sync, int64_t mailbox)
+{
+    return regard_flags_older(sync, mailbox, FLAGS_FRESH_MS);
 }
 
 void regard_flags_read(struct sync *sync, int64_t mailbox)

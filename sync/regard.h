@@ -14,8 +14,10 @@ void regard_read(struct sync *sync, int64_t mailbox);
 /* clock_ms of the last time; 0: nobody did in this process. */
 int64_t regard_read_at(struct sync *sync, int64_t mailbox);
 
-/* Whether its flags were read more than FLAGS_FRESH_MS ago, or never in this process. */
+/* Whether its flags were read more than FLAGS_FRESH_MS ago, or never in this process; the same for
+ * `ms`. */
 bool regard_flags_old(struct sync *sync, int64_t mailbox);
+bool regard_flags_older(struct sync *sync, int64_t mailbox, int64_t ms);
 /* All its flags have been read just now. */
 void regard_flags_read(struct sync *sync, int64_t mailbox);
 /* Where the rolling look at its flags stands: up to this UID they were looked at. */
@@ -50,13 +52,16 @@ void poll_mailboxes_locked(struct sync *sync);
 
 /* ---- stroll.c ---- */
 
-enum { STROLL_MAILBOXES = 20 };
-
 /* A program opens the directory of a mailbox, or (0) the root; `known`: nothing is asked for that.
  * Any thread, no lock. */
 void stroll_opened(struct sync *sync, int64_t mailbox, bool known);
 /* Whether the walk that came to `from` wants to know of a mailbox. */
 bool stroll_wants(const struct worker *w, int64_t from, const struct cache_mailbox *mailbox);
+/* It asks about one; whether it was not told yet: who wants the listing waits for that; and it was
+ * told, or will not be (0: all of them). */
+void stroll_asks(struct sync *sync, int64_t mailbox);
+bool stroll_waits_locked(const struct sync *sync, int64_t mailbox);
+void stroll_told(struct sync *sync, int64_t mailbox);
 
 /* ---- standing.c ---- */
 

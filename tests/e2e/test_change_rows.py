@@ -128,7 +128,7 @@ def test_copy_within(desk, way, how):
         assert copy.date == before.date and {"\\Seen", "\\Flagged"} <= copy.flags
         if d.outlook:
             assert not d.sent("APPEND") and len(d.sent("UID COPY")) == 1, d.sent()
-            assert not [e for e in d.outlook.transcript.entries() if e.received > 200]
+            assert not [e for e in d.outlook.transcript.entries() if e.received > 200 and e.verb != "AUTHENTICATE"]
         d.agree()
 
 

@@ -240,11 +240,12 @@ def test_a_poll_without_news_costs_the_same(load, server, mounted, outlook, outl
         outlook.transcript.clear()
         poll = wait_for(lambda: polls(outlook), 30, "a poll")[0]
         asked = [e for e in poll if e.verb == "STATUS"]
-        assert sorted(e.arguments.split()[0] for e in asked) == sorted(boxes)
-        assert sum(e.received + e.sent for e in asked) < 50 * 350
+        about = [e.arguments.split()[0] for e in asked]
+        assert set(boxes) <= set(about) and len(set(about)) == len(about) < 50 + 10  # those that are empty, too
+        assert sum(e.received + e.sent for e in asked) < 60 * 350
         fetched = [e for e in poll if e.verb == "UID FETCH"]
         assert len(fetched) <= 2 and not [e for e in fetched if e.arguments.startswith("1:*")]
-        assert len(poll) < 50 + 25  # LIST, LSUB, NOOP, IDLE, one look at flags; the watch, where it is taken up anew
+        assert len(poll) < 60 + 25  # LIST, LSUB, NOOP, IDLE, one look at flags; the watch, where it is taken up anew
 
 
 def polls(outlook):

@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "base/clock.h"
+#include "sync/internal.h"
 
 void rig_init(struct rig *rig, const uint32_t *uids, size_t count)
 {
@@ -144,6 +145,9 @@ enum sync_error rig_list(struct rig *rig, const char *mailbox)
 {
     struct told told;
     told_init(&told);
+    pthread_mutex_lock(&rig->sync->lock);
+    rig->sync->walk_at = 0; /* each by itself: what follows is not asked about */
+    pthread_mutex_unlock(&rig->sync->lock);
     sync_want_listing(rig->sync, rig_mailbox(rig, mailbox), told_tell, &told);
     return told_wait(&told);
 }

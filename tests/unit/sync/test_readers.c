@@ -33,7 +33,8 @@ static struct readers_before before(int64_t n, int64_t apart)
 static bool miss(struct readers *readers, int64_t n, int64_t now, enum cache_order *order)
 {
     struct readers_before found = before(n, 997);
-    return readers_recognise(readers, n, &found, false, now, order);
+    bool guess;
+    return readers_recognise(readers, n, &found, false, now, order, &guess) && !guess;
 }
 
 static void test_orders(void **state)
@@ -231,8 +232,11 @@ static void test_the_first_of_all(void **state)
         struct readers_before found = before(5000, 997);
         enum cache_order order = CACHE_BY_NAME_BACK;
         found.counts[rows[i].first] = 0;
-        assert_int_equal(readers_recognise(readers, 5000, &found, rows[i].opened, 10, &order),
-                         rows[i].known);
+        bool guess = false;
+        assert_int_equal(
+            readers_recognise(readers, 5000, &found, rows[i].opened, 10, &order, &guess),
+            rows[i].known);
+        assert_int_equal(guess, rows[i].known);
         if (rows[i].known)
             assert_int_equal(order, rows[i].first);
         free(readers);
