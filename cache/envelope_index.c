@@ -80,28 +80,6 @@ uint64_t envelope_index_rows(const struct cache *cache)
 
 /* ---- asking ---- */
 
-/* Messages up to *mark that may have it, of *rows that are in it. */
-static enum cache_error find(struct text_index *index, const char *question, int64_t *mark,
-                             int64_t *rows, struct numbers *messages)
-{
-    struct db *db = &index->reader;
-    pthread_mutex_lock(&index->lock);
-    enum cache_error error = db_run(db, TEXT_LOOK, NULL, 0);
-    if (error == CACHE_OK) {
-        enum db_step step = db_query(db, TEXT_STATE, NULL, 0);
-        *mark = step == DB_ROW ? db_int(db, TEXT_STATE, 4) : 0;
-        *rows = step == DB_ROW ? db_int(db, TEXT_STATE, 5) : 0;
-        error = step == DB_FAILED ? text_index_failed(index, db) : CACHE_OK;
-        db_end(db, TEXT_STATE);
-        if (error == CACHE_OK)
-            error = text_index_gather(index, ENVELOPE_FIND, DB_VALUES(DB_TEXT(question)), messages);
-        if (db_run(db, TEXT_LOOKED, NULL, 0) != CACHE_OK && error == CACHE_OK)
-            error = CACHE_ERR_IO;
-    }
-    pthread_mutex_unlock(&index->lock);
-    return error;
-}
-
 /* Adds the ids above `after`; CACHE_ERR_ABSENT: they are MANY. */
 static enum cache_error add_ids(struct db *db, unsigned statement, int64_t after,
                                 struct numbers *messages)
@@ -135,14 +113,15 @@ static void tidy_up(struct numbers *numbers)
 static enum cache_error candidates(struct cache *cache, struct text_index *index,
                                    const char *question, struct numbers *messages)
 {
-    int64_t mark = 0, rows = 0;
-    enum cache_error error = find(index, question, &mark, &rows, messages);
+    static const struct text_asked envelopes = {.find = ENVELOPE_FIND, .column = 4};
+    struct text_progress progress = {0, 0};
+    enum cache_error error = text_index_find(index, &envelopes, question, &progress, messages);
     if (error != CACHE_OK)
         return error;
-    if (messages->count > MANY && messages->count > (size_t)rows / SHARE)
+    if (messages->count > MANY && messages->count > (size_t)progress.rows / SHARE)
         return CACHE_ERR_ABSENT;
     struct db *db = pool_borrow(&cache->index_readers);
-    error = add_ids(db, INDEX_MESSAGE_IDS, mark, messages);
+    error = add_ids(db, INDEX_MESSAGE_IDS, progress.mark, messages);
     if (error == CACHE_OK)
         error = add_ids(db, INDEX_RESTATED, 0, messages);
     pool_return(&cache->index_readers, db);

@@ -104,9 +104,9 @@ bool numbers_add(struct numbers *numbers, int64_t number)
     return true;
 }
 
-enum cache_error text_index_gather(struct text_index *index, unsigned statement,
-                                   const struct db_value *values, size_t count,
-                                   struct numbers *numbers)
+/* Adds the rows of a statement, numbers. */
+static enum cache_error gather(struct text_index *index, unsigned statement,
+                               const struct db_value *values, size_t count, struct numbers *numbers)
 {
     struct db *db = &index->reader;
     bool good = true;
@@ -118,22 +118,24 @@ enum cache_error text_index_gather(struct text_index *index, unsigned statement,
     return good ? error : CACHE_ERR_MEMORY;
 }
 
-/* Bodies up to *mark that may have it. */
-static enum cache_error find_bodies(struct text_index *index, const char *question, int64_t *mark,
-                                    struct numbers *bodies)
+enum cache_error text_index_find(struct text_index *index, const struct text_asked *asked,
+                                 const char *question, struct text_progress *progress,
+                                 struct numbers *found)
 {
     struct db *db = &index->reader;
     pthread_mutex_lock(&index->lock);
     enum cache_error error = db_run(db, TEXT_LOOK, NULL, 0);
     if (error == CACHE_OK) {
         enum db_step step = db_query(db, TEXT_STATE, NULL, 0);
-        *mark = step == DB_ROW ? db_int(db, TEXT_STATE, 2) : 0;
         error = step == DB_FAILED ? text_index_failed(index, db) : CACHE_OK;
+        if (step == DB_ROW)
+            *progress = (struct text_progress){db_int(db, TEXT_STATE, asked->column),
+                                               db_int(db, TEXT_STATE, asked->column + 1)};
         db_end(db, TEXT_STATE);
         if (error == CACHE_OK)
-            error = text_index_gather(index, TEXT_FIND, DB_VALUES(DB_TEXT(question)), bodies);
-        if (error == CACHE_OK)
-            error = text_index_gather(index, TEXT_UNREAD, NULL, 0, bodies);
+            error = gather(index, asked->find, DB_VALUES(DB_TEXT(question)), found);
+        if (error == CACHE_OK && asked->has_unread)
+            error = gather(index, TEXT_UNREAD, NULL, 0, found);
         if (db_run(db, TEXT_LOOKED, NULL, 0) != CACHE_OK && error == CACHE_OK)
             error = CACHE_ERR_IO;
     }
@@ -194,10 +196,11 @@ static enum cache_error judge_whole(struct cache *cache, uint64_t epoch, bool *w
 enum cache_error text_index_ask(struct cache *cache, const char *const *needles, size_t count,
                                 int64_t **messages, size_t *found, bool *whole)
 {
+    static const struct text_asked bodies = {.find = TEXT_FIND, .column = 2, .has_unread = true};
     struct text_index *index = text_index_of(cache);
     struct numbers numbers = {0};
     struct buffer question;
-    int64_t mark = 0;
+    struct text_progress progress = {0, 0};
     uint64_t epoch = memo_epoch(&cache->memo);
     *messages = NULL;
     *found = 0;
@@ -209,13 +212,13 @@ enum cache_error text_index_ask(struct cache *cache, const char *const *needles,
                                  ? CACHE_ERR_ABSENT
                                  : CACHE_OK;
     if (error == CACHE_OK)
-        error = find_bodies(index, question.data, &mark, &numbers);
+        error = text_index_find(index, &bodies, question.data, &progress, &numbers);
     buffer_free(&question);
     if (error == CACHE_OK) {
         struct db *db = pool_borrow(&cache->bodies_readers);
         error = to_messages(db, &numbers);
         if (error == CACHE_OK)
-            error = add_rest(db, mark, &numbers);
+            error = add_rest(db, progress.mark, &numbers);
         pool_return(&cache->bodies_readers, db);
     }
     if (error == CACHE_OK)

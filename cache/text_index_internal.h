@@ -78,10 +78,17 @@ bool numbers_add(struct numbers *numbers, int64_t number) __attribute__((warn_un
 /* The pieces of the needles, as FTS5 asks; stays empty where no needle is long enough. False
  * without memory. */
 bool text_index_question(struct buffer *out, const char *const *needles, size_t count);
-/* Adds the rows of a statement of the reader, numbers. Its lock is held. */
-enum cache_error text_index_gather(struct text_index *index, unsigned statement,
-                                   const struct db_value *values, size_t count,
-                                   struct numbers *numbers);
+/* Which rows are asked: the statement, the column of TEXT_STATE that has their mark, and whether
+ * those of TEXT_UNREAD may have anything as well. */
+struct text_asked {
+    unsigned find;
+    int column;
+    bool has_unread;
+};
+/* Adds what may have it, of rows up to progress->mark: all in one look. */
+enum cache_error text_index_find(struct text_index *index, const struct text_asked *asked,
+                                 const char *question, struct text_progress *progress,
+                                 struct numbers *found);
 
 void text_index_close(struct cache *cache);
 /* Bytes on disk, and bodies and messages that it knows. Any thread. */

@@ -47,10 +47,18 @@ static bool room_for_search(const struct worker *worker)
            worker->sync->worker_count > 1 && others_idle(worker) < 2;
 }
 
+/* STATUS will tell whether it is needed. */
+static bool is_told_soon(const struct sync *sync, const struct job *job)
+{
+    return job->kind == JOB_LISTING && stroll_waits_locked(sync, job->mailbox);
+}
+
 static bool room_for(const struct worker *worker, const struct job *job)
 {
     if (job->kind == JOB_SEARCH)
         return room_for_search(worker);
+    if (is_told_soon(worker->sync, job))
+        return false;
     if (worker->active == 0)
         return true;
     if (worker->alone || job->alone || job->stock || worker->active_searches > 0)
@@ -151,7 +159,7 @@ struct waiter *job_dispatch_locked(struct sync *sync, struct job *job, enum sync
         *why = sync->outage.error;
         return give_up_locked(sync, job, *why);
     }
-    if (job->kind == JOB_LISTING && stroll_waits_locked(sync, job->mailbox))
+    if (is_told_soon(sync, job))
         return told;
     struct worker *best = NULL;
     for (unsigned i = 0; i < sync->worker_count; i++) {
@@ -229,7 +237,7 @@ static struct job *overdue_locked(struct sync *sync)
 {
     int64_t before = clock_ms() - PATIENCE_MS;
     for (struct job *job = sync->jobs; job != NULL; job = job->next) {
-        if (job->state == JOB_PENDING && !job->stock &&
+        if (job->state == JOB_PENDING && !job->stock && !is_told_soon(sync, job) &&
             (job->waiters != NULL || job->kind == JOB_CHANGE) && job->since <= before)
             return job;
     }

@@ -384,6 +384,8 @@ void job_counted(struct sync *sync, struct job *job);
 int64_t waiter_deadline(const struct job *job, const struct waiter *waiter);
 /* Something is under way, or waited for, that was not before: wakes whoever shows progress. */
 void stir_locked(struct sync *sync);
+/* requests.c: sync_want_listing for who goes over many mailboxes by himself (a search). */
+sync_ticket listing_want(struct sync *sync, int64_t mailbox, sync_done_fn *done, void *ctx);
 /* requests.c: the last attempt to connect failed, and nothing stands since. Takes the lock. */
 bool sync_offline(struct sync *sync);
 /* Sees that the tree is asked for, by a job that nobody waits for. */

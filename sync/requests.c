@@ -141,12 +141,10 @@ sync_ticket sync_reach(struct sync *sync, sync_done_fn *done, void *ctx)
     return stands ? at_once(done, ctx, SYNC_OK) : want(sync, &wish, &waiter);
 }
 
-sync_ticket sync_want_listing(struct sync *sync, int64_t mailbox, sync_done_fn *done, void *ctx)
+sync_ticket listing_want(struct sync *sync, int64_t mailbox, sync_done_fn *done, void *ctx)
 {
-    if (mailbox == 0) {
-        stroll_opened(sync, 0, true);
+    if (mailbox == 0)
         return want_tree(sync, done, ctx);
-    }
     struct cache_mailbox row = {0};
     enum cache_error error = cache_mailbox_get(sync->cache, mailbox, &row);
     regard_read(sync, mailbox);
@@ -155,8 +153,6 @@ sync_ticket sync_want_listing(struct sync *sync, int64_t mailbox, sync_done_fn *
     cache_mailbox_free(&row);
     if (level)
         return want_tree(sync, done, ctx);
-    if (fresh)
-        stroll_opened(sync, mailbox, true);
     if (error != CACHE_OK || fresh)
         return at_once(done, ctx, sync_error_of_cache(error));
     struct wish wish = {
@@ -169,8 +165,13 @@ sync_ticket sync_want_listing(struct sync *sync, int64_t mailbox, sync_done_fn *
                             .ctx = ctx,
                             .bound_ms = listed ? REFRESH_GRACE_MS : sync->timeout_ms,
                             .at_bound = listed ? SYNC_OK : SYNC_ERR_UNREACHABLE};
-    sync_ticket ticket = want(sync, &wish, &waiter);
-    stroll_opened(sync, mailbox, false);
+    return want(sync, &wish, &waiter);
+}
+
+sync_ticket sync_want_listing(struct sync *sync, int64_t mailbox, sync_done_fn *done, void *ctx)
+{
+    sync_ticket ticket = listing_want(sync, mailbox, done, ctx);
+    stroll_opened(sync, mailbox, ticket == 0);
     return ticket;
 }
 

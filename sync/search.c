@@ -228,7 +228,7 @@ static void want_listing(struct search_leg *leg)
 {
     struct sync *sync = leg->search->sync;
     leg->waiting = true;
-    sync_ticket ticket = sync_want_listing(sync, leg->mailbox, search_told, leg);
+    sync_ticket ticket = listing_want(sync, leg->mailbox, search_told, leg);
     pthread_mutex_lock(&sync->lock);
     leg->ticket = ticket;
     if (leg->waiting && ticket == 0) { /* told from within, or no memory */

@@ -167,6 +167,19 @@ void fixture_add(struct fixture *f, uint32_t first, uint32_t last)
     }
 }
 
+void fixture_remove(struct fixture *f, uint32_t first, uint32_t last)
+{
+    size_t count = last - first + 1;
+    uint32_t *uids = calloc(count, sizeof *uids);
+    assert_non_null(uids);
+    for (size_t i = 0; i < count; i++)
+        uids[i] = first + (uint32_t)i;
+    assert_int_equal(
+        cache_messages_gone(f->cache, f->inbox, FIXTURE_UIDVALIDITY, uids, count, NULL, NULL),
+        CACHE_OK);
+    free(uids);
+}
+
 struct cache_inode fixture_find(struct fixture *f, uint32_t uid)
 {
     struct cache_inode inode;

@@ -33,6 +33,8 @@ void fixture_reopen(struct fixture *f);
 void fixture_tree(struct fixture *f);
 /* Adds UIDs first..last to INBOX in calls of 500, stems "stem-UID". */
 void fixture_add(struct fixture *f, uint32_t first, uint32_t last);
+/* Those are gone from the server. */
+void fixture_remove(struct fixture *f, uint32_t first, uint32_t last);
 /* The message id and inode of a UID in INBOX. */
 struct cache_inode fixture_find(struct fixture *f, uint32_t uid);
 /* The inode of the mailbox that the server calls `name`. */

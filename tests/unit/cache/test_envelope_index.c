@@ -180,18 +180,13 @@ static void test_tidy(void **state)
 {
     struct fixture *f = *state;
     enum { MANY = 1600 };
-    static uint32_t uids[MANY - 1];
     bool again = true;
     open_index(f);
     fixture_add(f, 1, MANY);
     assert_int_equal(fill(f, SIZE_MAX), MANY);
     assert_int_equal(envelope_index_tidy(f->cache, &again), CACHE_OK);
     assert_false(again);
-    for (uint32_t i = 0; i < MANY - 1; i++)
-        uids[i] = i + 1;
-    assert_int_equal(
-        cache_messages_gone(f->cache, f->inbox, FIXTURE_UIDVALIDITY, uids, MANY - 1, NULL, NULL),
-        CACHE_OK);
+    fixture_remove(f, 1, MANY - 1);
     assert_int_equal(envelope_index_tidy(f->cache, &again), CACHE_OK);
     assert_true(again);
     assert_int_equal(fill(f, SIZE_MAX), 1);

@@ -145,10 +145,7 @@ enum sync_error rig_list(struct rig *rig, const char *mailbox)
 {
     struct told told;
     told_init(&told);
-    pthread_mutex_lock(&rig->sync->lock);
-    rig->sync->walk_at = 0; /* each by itself: what follows is not asked about */
-    pthread_mutex_unlock(&rig->sync->lock);
-    sync_want_listing(rig->sync, rig_mailbox(rig, mailbox), told_tell, &told);
+    listing_want(rig->sync, rig_mailbox(rig, mailbox), told_tell, &told);
     return told_wait(&told);
 }
 

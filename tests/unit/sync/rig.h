@@ -57,6 +57,7 @@ void told_tell(void *told, enum sync_error error);                 /* a sync_don
 void told_changed(void *told, const struct sync_changed *changed); /* a sync_changed_fn */
 enum sync_error told_wait(struct told *told);
 
+/* As somebody who does not go from one mailbox to the next (sync/stroll.c). */
 enum sync_error rig_list(struct rig *rig, const char *mailbox);
 enum sync_error rig_fetch(struct rig *rig, const char *mailbox, uint32_t uid);
 /* Whether the body is in the cache, and is what the server has. */
