@@ -2,6 +2,7 @@
  * that spares, and that nothing waits for an answer that does not come. */
 #include "tests/unit/test.h"
 
+#include <stdio.h>
 #include <strings.h>
 #include <unistd.h>
 
