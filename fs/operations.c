@@ -143,8 +143,17 @@ static void tell_attributes(void *ctx, uint64_t ino)
     fuse_lowlevel_notify_inval_inode(fs->session, ino, -1, 0);
 }
 
+/* A directory that has another name now. */
+static bool is_elsewhere(struct fs *fs, uint64_t ino)
+{
+    struct cache_inode inode;
+
+    return cache_inode_get(fs->cache, ino, &inode) == CACHE_OK && inode.kind == CACHE_DIRECTORY;
+}
+
 /* notify_delete leaves the name alone when it already stands for another inode. It refuses a
  * directory in whose cached children the kernel still sees something: those are dropped with it.
+ * One that lives on must not be deleted: to the kernel it would be dead under its new name, too.
  *
  * Both want the parent's lock in the kernel for themselves alone, and once they stand in line for
  * it nobody else gets it: behind a READDIR that waits for the network, every name in the directory
@@ -159,7 +168,9 @@ static bool tell_gone(void *ctx, uint64_t parent, uint64_t ino, const char *name
         moved_later(fs, ino);
         return false;
     }
-    error = fuse_lowlevel_notify_delete(fs->session, parent, ino, name, strlen(name));
+    error = is_elsewhere(fs, ino)
+                ? -ENOTEMPTY
+                : fuse_lowlevel_notify_delete(fs->session, parent, ino, name, strlen(name));
     moved_told(fs, ino, false);
     if (error == -ENOTEMPTY || error == -EBUSY || error == -ENOSYS)
         fuse_lowlevel_notify_inval_entry(fs->session, parent, name, strlen(name));

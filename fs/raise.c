@@ -341,7 +341,10 @@ void raise_event(void *ctx, const struct event *like)
         if (!is_true(fs, &event) || !wait_for_directory(fs, &event) ||
             !fill_order(fs, &event, &sent))
             return;
-        if (event.kind == EVENT_CREATE && (try > 0 || !event.directory))
+        /* A directory may live on under another name: what the kernel holds of it is not removed.
+         */
+        if ((event.kind == EVENT_CREATE && (try > 0 || !event.directory)) ||
+            (event.kind == EVENT_DELETE && event.directory))
             fuse_lowlevel_notify_inval_entry(fs->session, event.parent, event.name,
                                              strlen(event.name));
         if (order(fs, &event, &sent, &error) != OUTCOME_ANSWERED)
