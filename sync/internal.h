@@ -193,6 +193,7 @@ struct worker {
     size_t unreported;               /* bytes since jobs_progress */
     int64_t asked; /* clock_ms: when a body was asked for with nothing else on its way; 0: not so */
     struct tree *tree;                    /* while a JOB_TREE runs */
+    struct renamed *renamed;              /* while it looks for mailboxes that were renamed */
     struct poll *poll;                    /* while a JOB_POLL runs */
     struct job *searches, *searches_last; /* in the order in which they were sent */
     struct watch watch;
@@ -453,6 +454,22 @@ void tree_ours_changed(struct sync *sync);
 /* STATUS, which came with LIST. */
 void tree_status(struct worker *w, const struct imap_mailbox_status *status);
 
+/* tree_renamed.c: mailboxes that another client renamed. All in the worker's thread. */
+struct tree_entries;
+typedef void renamed_over_fn(void *ctx, enum imap_error error);
+/* Whether a mailbox of the cache that is not among `entries` may be one of those that are new in
+ * it. True: the server has to be asked, and renamed_free follows in the end; the connection must be
+ * the worker's tree's own (nobody else has a job on it). `entries` are kept until then. */
+bool renamed_start(struct worker *w, const struct tree_entries *entries);
+/* Asks; `over` is called once: IMAP_OK, or what ended the connection, when nothing is known. */
+void renamed_ask(struct worker *w, renamed_over_fn *over, void *ctx);
+/* True: the response was an answer to it. */
+bool renamed_status(struct worker *w, const struct imap_mailbox_status *status);
+bool renamed_fetch(struct worker *w, const struct imap_fetch *fetch);
+void renamed_free(struct worker *w);
+/* tree_renamed_note.c: those that were found to be the same have their new names in the cache. */
+enum cache_error renamed_note(struct worker *w);
+
 /* tree_build.c: from the names that the server listed to the tree that the cache keeps. */
 enum {
     TREE_NAMES_MAX = 200000,   /* more than anybody has, with the levels above them */
@@ -476,6 +493,9 @@ struct tree_entries {
 bool tree_build(struct tree_name **names, size_t *count, bool subscribed_only,
                 struct tree_entries *entries);
 void tree_entries_free(struct tree_entries *entries);
+/* The name of the second and further mailboxes that would have the same one: as of
+ * cache_tree_replace. */
+void tree_ordinal_name(const char *shown, unsigned ordinal, char *name);
 
 /* body.c, body_set.c: messages' bytes. */
 void body_start(struct worker *w, struct job *job);

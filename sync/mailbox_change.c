@@ -353,12 +353,6 @@ void mailbox_carry(struct batch *batch)
 
 /* ---- into the cache ---- */
 
-static void ordinal_name(const char *shown, unsigned ordinal, char *name)
-{
-    if (message_name_directory(name, shown, strlen(shown), ordinal) != 0)
-        strcpy(name, "_");
-}
-
 /* The server's name of the level above; malloc, NULL: the root. */
 static char *parent_name(const char *name, char delimiter)
 {
@@ -388,8 +382,8 @@ static enum cache_error created(struct change *change)
                                            .delimiter = delimiter,
                                            .selectable = true,
                                            .subscribed = true};
-    enum cache_error error =
-        cache_mailbox_created(sync->cache, &entry, ordinal_name, NULL, sync_changed_here, sync);
+    enum cache_error error = cache_mailbox_created(sync->cache, &entry, tree_ordinal_name, NULL,
+                                                   sync_changed_here, sync);
     free(parent);
     if (error == CACHE_OK)
         inode_of(change, intent->mailbox);
@@ -405,7 +399,7 @@ static enum cache_error renamed(struct change *change)
         strcpy(shown, "_");
     enum cache_error error =
         cache_mailbox_renamed(sync->cache, intent->mailbox, intent->target, parent, shown,
-                              ordinal_name, sync_changed_here, sync);
+                              tree_ordinal_name, sync_changed_here, sync);
     free(parent);
     if (error == CACHE_OK)
         inode_of(change, intent->target);

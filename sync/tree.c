@@ -6,8 +6,9 @@
  * Only when LIST came to its end is the cache's tree replaced, so a broken connection never loses a
  * mailbox; and only where the answer is another than the last one, so a poll in which nothing
  * changed writes nothing. A change of ours that came in between is not in the answer: then it is
- * asked for once more. In a poll, LIST brings STATUS along where the server can (RFC 5819); else
- * the mailboxes are asked about afterwards (poll.c).
+ * asked for once more. Before, tree_renamed.c looks for mailboxes that another client gave another
+ * name, and the connection is the tree's alone meanwhile. In a poll, LIST brings STATUS along where
+ * the server can (RFC 5819); else the mailboxes are asked about afterwards (poll.c).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,6 +39,9 @@ struct tree {
     struct tree_standing *standings;
     size_t standing_count, standing_room;
     enum imap_error error;
+    enum sync_error why;         /* a failure that imap does not know of */
+    struct tree_entries entries; /* what the cache is made equal to; none: it is so already */
+    uint64_t digest;
 };
 
 static void names_free(struct tree_name *names, size_t count)
@@ -45,12 +49,6 @@ static void names_free(struct tree_name *names, size_t count)
     for (size_t i = 0; i < count; i++)
         free(names[i].name);
     free(names);
-}
-
-static void ordinal_name(const char *shown, unsigned ordinal, char *name)
-{
-    if (message_name_directory(name, shown, strlen(shown), ordinal) != 0)
-        strcpy(name, "_");
 }
 
 /* FNV-1a over all that the cache keeps of the names; never 0. */
@@ -106,23 +104,38 @@ void tree_ours_changed(struct sync *sync)
     pthread_mutex_unlock(&sync->lock);
 }
 
+/* Both answers are here: what is to be stored. */
+static void tree_read(struct tree *tree)
+{
+    struct sync *sync = tree->worker->sync;
+    if (tree->count == 0 && !tree->incomplete) {
+        log_warn("the server listed no mailbox, not even INBOX; asking again");
+        tree->error = IMAP_ERR_UNAVAILABLE; /* nobody has none (RFC 3501 section 5.1) */
+        return;
+    }
+    tree->digest = tree->incomplete ? 0 : digest_of(tree);
+    if (tree->digest != 0 && same_again(tree, tree->digest))
+        digest_note(tree, tree->digest);
+    else if (tree->incomplete ||
+             !tree_build(&tree->names, &tree->count, sync->subscribed, &tree->entries))
+        tree->why = SYNC_ERR_MEMORY;
+}
+
 static enum sync_error tree_store(struct tree *tree)
 {
     struct sync *sync = tree->worker->sync;
-    struct tree_entries entries = {0};
-    uint64_t digest = tree->incomplete ? 0 : digest_of(tree);
-    if (digest != 0 && same_again(tree, digest)) {
-        digest_note(tree, digest);
-        return SYNC_OK;
-    }
-    if (tree->incomplete || !tree_build(&tree->names, &tree->count, sync->subscribed, &entries))
-        return SYNC_ERR_MEMORY;
-    enum cache_error error = cache_tree_replace(sync->cache, entries.items, entries.count,
-                                                ordinal_name, sync_changed, sync);
-    log_info("%zu mailboxes", entries.count);
-    tree_entries_free(&entries);
+    const struct tree_entries *entries = &tree->entries;
+    enum cache_error error = CACHE_OK;
+    if (tree->why != SYNC_OK || entries->items == NULL)
+        return tree->why;
+    if (tree->worker->renamed != NULL)
+        error = renamed_note(tree->worker);
     if (error == CACHE_OK)
-        digest_note(tree, digest);
+        error = cache_tree_replace(sync->cache, entries->items, entries->count, tree_ordinal_name,
+                                   sync_changed, sync);
+    log_info("%zu mailboxes", entries->count);
+    if (error == CACHE_OK)
+        digest_note(tree, tree->digest);
     return sync_error_of_cache(error);
 }
 
@@ -140,17 +153,24 @@ static void poll_on(struct tree *tree)
     pthread_mutex_unlock(&sync->lock);
 }
 
-/* Both answers are here. */
+static void tree_free(struct tree *tree)
+{
+    renamed_free(tree->worker);
+    tree_entries_free(&tree->entries);
+    for (size_t i = 0; i < tree->standing_count; i++)
+        free(tree->standings[i].name);
+    free(tree->standings);
+    names_free(tree->names, tree->count);
+    free(tree);
+}
+
+/* Nothing more is asked for. */
 static void tree_end(struct tree *tree)
 {
     struct worker *w = tree->worker;
     struct sync *sync = w->sync;
     struct job *job = tree->job;
     w->tree = NULL;
-    if (tree->error == IMAP_OK && tree->count == 0 && !tree->incomplete) {
-        log_warn("the server listed no mailbox, not even INBOX; asking again");
-        tree->error = IMAP_ERR_UNAVAILABLE; /* nobody has none (RFC 3501 section 5.1) */
-    }
     if (tree->error == IMAP_OK && epoch_of(sync) != tree->epoch)
         tree->error = IMAP_ERR_UNAVAILABLE; /* a mailbox of ours may be missing in it */
     if (tree->error != IMAP_OK) {
@@ -166,11 +186,42 @@ static void tree_end(struct tree *tree)
         if (polling)
             poll_on(tree);
     }
-    for (size_t i = 0; i < tree->standing_count; i++)
-        free(tree->standings[i].name);
-    free(tree->standings);
-    names_free(tree->names, tree->count);
-    free(tree);
+    tree_free(tree);
+}
+
+/* The connection is the tree's own from now on, or the next time that it is asked for. */
+static bool to_itself(struct tree *tree)
+{
+    struct worker *w = tree->worker;
+    pthread_mutex_lock(&w->sync->lock);
+    bool itself = w->active == 1;
+    tree->job->alone = true;
+    w->alone = itself;
+    pthread_mutex_unlock(&w->sync->lock);
+    return itself;
+}
+
+static void renamed_over(void *ctx, enum imap_error error)
+{
+    struct tree *tree = ctx;
+    tree->error = error;
+    tree_end(tree);
+}
+
+/* LIST and LSUB are answered. A mailbox that is not where it was may have another name. */
+static void tree_answered(struct tree *tree)
+{
+    if (tree->error == IMAP_OK)
+        tree_read(tree);
+    bool renamed = tree->error == IMAP_OK && tree->entries.items != NULL &&
+                   renamed_start(tree->worker, &tree->entries);
+    if (renamed && to_itself(tree)) {
+        renamed_ask(tree->worker, renamed_over, tree);
+        return;
+    }
+    if (renamed)
+        tree->error = IMAP_ERR_UNAVAILABLE;
+    tree_end(tree);
 }
 
 static void tree_reply(struct tree *tree, enum imap_error error, bool needed)
@@ -178,7 +229,7 @@ static void tree_reply(struct tree *tree, enum imap_error error, bool needed)
     if (error != IMAP_OK && (needed || (error != IMAP_ERR_NO && error != IMAP_ERR_BAD)))
         tree->error = error;
     if (--tree->replies == 0)
-        tree_end(tree);
+        tree_answered(tree);
 }
 
 static int by_bytes(const void *a, const void *b)

@@ -279,6 +279,12 @@ bool tree_build(struct tree_name **names, size_t *count, bool subscribed_only,
     return true;
 }
 
+void tree_ordinal_name(const char *shown, unsigned ordinal, char *name)
+{
+    if (message_name_directory(name, shown, strlen(shown), ordinal) != 0)
+        strcpy(name, "_");
+}
+
 void tree_entries_free(struct tree_entries *entries)
 {
     free(entries->items);

@@ -82,6 +82,8 @@ static void fetched(struct worker *w, const struct imap_fetch *fetch)
         return;
     }
     worker_moved(w, RESPONSE_BYTES + fetch->header.len);
+    if (renamed_fetch(w, fetch))
+        return;
     body_mentioned(w, fetch);
     struct job *listing = worker_job(w, JOB_LISTING, 0);
     if (listing != NULL)
@@ -137,6 +139,8 @@ static void untagged(void *ctx, const struct imap_response *response)
     case IMAP_RESPONSE_MAILBOX_STATUS:
         worker_moved(w, RESPONSE_BYTES);
         if (notify_status(w, &response->mailbox_status))
+            break;
+        if (renamed_status(w, &response->mailbox_status))
             break;
         tree_status(w, &response->mailbox_status);
         if (!poll_response(w, &response->mailbox_status))

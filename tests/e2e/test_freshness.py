@@ -281,3 +281,104 @@ def test_the_network_goes_and_comes_back(load, server, mounted, outlook, outlook
         outlook.up()
         wait_for(lambda: mount.run("cat", "Inbox/2.eml").returncode == 0, 15, "the first success (5 s; threefold)")
         wait_for(lambda: there(mount, "Inbox/3.eml"), 15, "what came meanwhile")
+
+
+# --- a mailbox that another client renames ---
+
+HOLD_ALL = """
+import os, sys
+file, here = open(sys.argv[1], "rb", 0), os.open(sys.argv[2], os.O_RDONLY | os.O_DIRECTORY)
+head = file.read(10)
+print(flush=True)
+sys.stdin.readline()
+os.fchdir(here)
+print((head + file.read()).hex(), os.stat(".").st_ino, *sorted(os.listdir(".")), os.path.getsize("1.eml"), flush=True)
+"""
+WALK = """
+import os
+for directory, _, files in os.walk("."):
+    for path in (directory, *(os.path.join(directory, name) for name in files)):
+        print(os.stat(path).st_ino, path)
+"""
+
+
+def walk(mount, where):
+    """{path below `where`: inode number}."""
+    answer = mount.run("/usr/bin/python3", "-c", WALK, cwd=mount.path / where)
+    assert answer.returncode == 0, answer.stderr
+    return {path: int(ino) for ino, path in (line.split(" ", 1) for line in answer.stdout.decode().splitlines())}
+
+
+def tree_of_work():
+    return [(box, sample.START, (), sample.message(n))
+            for box, numbers in (("Work", range(1, 9)), ("Work/Deep", range(11, 14)), ("Work/Deep/Down", [21]))
+            for n in numbers]
+
+
+def bodies_asked_for(request):
+    """How often the emulation was; 0 where it is not what is mounted."""
+    if request.node.callspec.params["options"] != "outlook":
+        return 0
+    return sum("BODY.PEEK[]" in entry.arguments for entry in request.getfixturevalue("outlook").transcript.entries("FETCH"))
+
+
+def test_renamed_elsewhere(load, server, mounted, options, request):
+    """Inodes, names, bodies and what is open stay, below it, too, and the old name goes; twice, and back."""
+    load(tree_of_work())
+    with mounted(options, names="uid", poll=POLL) as mount:
+        before = walk(mount, "Work")
+        assert len(before) == 3 + 12
+        mount.run("cat", "Work/2.eml", "Work/Deep/1.eml")
+        for old, new in (("Work", "Projects"), ("Projects", "Level/Projects"), ("Level/Projects", "Work")):
+            reader = subprocess.Popen(["/usr/bin/python3", "-c", HOLD_ALL, f"{old}/3.eml", f"{old}/Deep"], cwd=mount.path,
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            assert reader.stdout.readline() == b"\n"
+            asked = bodies_asked_for(request)
+            server.rename(old, new)
+            wait_for(lambda: there(mount, f"{new}/Deep/Down/1.eml"), POLLED, "the new name")
+            wait_for(lambda: not there(mount, old), POLLED, "the end of the old one")
+            assert walk(mount, new) == before
+            data, ino, *rest = reader.communicate(b"\n", timeout=20)[0].decode().split()
+            assert bytes.fromhex(data) == sample.message(3) and int(ino) == before["./Deep"]
+            assert rest == ["1.eml", "2.eml", "3.eml", "Down", str(len(sample.message(11)))]
+            assert mount.run("cat", f"{new}/2.eml", f"{new}/Deep/1.eml").stdout == sample.message(2) + sample.message(11)
+            assert bodies_asked_for(request) == asked
+            assert "/" in old or old not in names(mount)
+            assert mount.run("cat", f"{new}/5.eml").stdout == sample.message(5)
+        load([("Work/Deep", sample.START, (), sample.message(14))])
+        wait_for(lambda: there(mount, "Work/Deep/4.eml"), POLLED, "a message that came")
+
+
+def test_a_file_that_is_written_while_its_mailbox_is_renamed(load, server, mounted, options):
+    """close puts it where the mailbox is by then."""
+    write = "import sys; f = open('Work/new.eml', 'wb'); print(flush=True); f.write(sys.stdin.buffer.read()); f.close()"
+    load(tree_of_work())
+    with mounted(options, poll=POLL) as mount:
+        assert len(walk(mount, "Work")) == 3 + 12
+        writer = subprocess.Popen(["/usr/bin/python3", "-c", write], cwd=mount.path, stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE)
+        assert writer.stdout.readline() == b"\n"
+        server.rename("Work", "Projects")
+        wait_for(lambda: there(mount, "Projects"), POLLED, "the new name")
+        writer.communicate(sample.message(99), timeout=20)
+        assert writer.returncode == 0
+        assert mount.run("cat", "Projects/new.eml").stdout.startswith(b"From:")
+        server.select("Projects")
+        assert server.uid("SEARCH", "UID", "9")[1] == [b"9"]
+
+
+def test_one_uidvalidity_in_all(load, server, mounted, outlook, outlook_options):
+    """Then it is the messages that tell: what was renamed, and what took the place of another."""
+    load([(box, sample.START, (), sample.message(n)) for box, n in (("Plan", 1), ("Gone", 2))])
+    outlook.set(uidvalidity=14)
+    with mounted(outlook_options, names="uid", poll=POLL) as mount:
+        before = walk(mount, "Plan"), walk(mount, "Gone")
+        server.rename("Plan", "Bill")
+        wait_for(lambda: there(mount, "Bill/1.eml"), POLLED, "the new name")
+        assert walk(mount, "Bill") == before[0]
+        server.delete("Gone")
+        load([("Next", sample.START, (), sample.message(3))])
+        wait_for(lambda: there(mount, "Next"), POLLED, "a mailbox that came")
+        assert names(mount, "Next") == ["1.eml"] and not there(mount, "Gone")
+        assert not set(walk(mount, "Next").values()) & set(before[1].values())
+        assert mount.run("cat", "Next/1.eml").stdout == sample.message(3)
