@@ -72,17 +72,20 @@ bool flag_rows_has(const struct flag_rows *rows, uint32_t uid)
     return rows->count > 0 && bsearch(&key, rows->items, rows->count, sizeof key, by_uid) != NULL;
 }
 
-/* Those that no STORE of ours has overtaken. A cache_flags_still_fn. */
+/* Those that no STORE of ours may have overtaken. A cache_flags_still_fn. */
 struct still {
-    const struct listing *listing;
+    struct listing *listing;
     int64_t asked;
 };
 
 static size_t still_so(void *ctx, struct cache_new_flags *flags, size_t count)
 {
     const struct still *still = ctx;
-    const struct listing *listing = still->listing;
-    return stored_spare(listing->worker->sync, listing->job->mailbox, still->asked, flags, count);
+    struct listing *listing = still->listing;
+    size_t kept =
+        stored_spare(listing->worker->sync, listing->job->mailbox, still->asked, flags, count);
+    listing->left_out |= kept < count;
+    return kept;
 }
 
 enum cache_error flag_rows_store(struct listing *listing, const struct flag_rows *rows,

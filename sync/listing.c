@@ -84,16 +84,20 @@ struct after {
     bool again, flags; /* something came since it began */
 };
 
-/* The cache has what the server had when the listing began, or what the poll was told before. */
+/* The cache has what the server had when the listing began, or what the poll was told before. Where
+ * it has not all flags as of `modseq` the next look asks again from where this one did. */
 static struct after come_into_step(struct listing *listing)
 {
     struct sync *sync = listing->worker->sync;
     struct job *job = listing->job;
+    bool in_step = listing->in_step && !listing->left_out;
     const struct cache_mailbox_facts facts = {
         .unseen = job->standing.unseen,
         .has_unseen = (job->standing.present & IMAP_STATUS_UNSEEN) != 0,
-        .highestmodseq = listing->in_step ? listing->modseq : 0,
+        .highestmodseq = in_step ? listing->modseq : 0,
     };
+    if (!in_step)
+        job->standing.modseq = 0;
     if (!listing->worker->stirred)
         cache_mailbox_checked(sync->cache, job->mailbox, clock_ms());
     if (facts.has_unseen || facts.highestmodseq != 0)
@@ -102,7 +106,7 @@ static struct after come_into_step(struct listing *listing)
         regard_in_step(sync, job->mailbox, &job->standing);
     else
         regard_listed(sync, job->mailbox, imap_connection_selected(listing->worker->connection),
-                      listing->in_step ? listing->modseq : 0);
+                      in_step ? listing->modseq : 0);
     pthread_mutex_lock(&sync->lock);
     struct after after = {job->mailbox, job->anew, job->anew_flags};
     pthread_mutex_unlock(&sync->lock);

@@ -55,6 +55,7 @@ struct listing {
     bool missing;          /* the server has another count of messages */
     bool since;            /* what changed since then is asked for (RFC 7162) */
     bool in_step;          /* the cache has the flags as of `modseq` */
+    bool left_out;         /* but for some, which a STORE of ours may have overtaken */
     bool by_flags;         /* the refresh reads the flags, and sees what went by the way */
     uint32_t check_end;    /* the last UID that the refresh asked about */
     uint64_t last_ino;     /* the highest inode number that landed */

@@ -5,12 +5,14 @@
 #include "tests/unit/test.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
 #include "message/summary.h"
+#include "sync/carry.h"
 #include "tests/unit/sync/rig.h"
 
 static const uint32_t few[] = {1, 2, 3, 10, 11}, left[] = {1, 3, 11};
@@ -226,6 +228,17 @@ static bool resyncing(struct session *s, const char *tag, const char *command)
                         count, atomic_load(&s->server->uidvalidity), count == 5 ? 10 : 20, tag);
 }
 
+static struct sync *_Atomic storing; /* whose STORE ends while EXAMINE is on its way */
+static _Atomic int64_t stored_in;
+
+static bool resyncing_late(struct session *s, const char *tag, const char *command)
+{
+    struct sync *sync = atomic_load(&storing);
+    if (strncmp(command, "EXAMINE ", 8) == 0 && sync != NULL)
+        stored_note(sync, atomic_load(&stored_in), 3);
+    return resyncing(s, tag, command);
+}
+
 static bool flags_are(struct rig *rig, uint32_t uid, const char *flags)
 {
     struct cache_message row = {0};
@@ -305,6 +318,35 @@ static void test_a_resync_of_another_mailbox(void **state)
     rig_end(&rig);
 }
 
+/* Flags that a STORE of ours may have overtaken are left out, and asked for again: somebody else
+ * may have changed them after it. */
+static void test_flags_beside_a_store(void **state)
+{
+    struct rig rig;
+    rig_init(&rig, few, 5);
+    rig.connections = 1;
+    rig.server.capabilities = RESYNCING;
+    atomic_store(&rig.server.hook, resyncing_late);
+    atomic_store(&meanwhile, "* VANISHED (EARLIER) 2,10\r\n" FLAG);
+    atomic_store(&resyncs, 0);
+    assert_int_equal(rig_start(&rig), SYNC_OK);
+    assert_int_equal(rig_list(&rig, "INBOX"), SYNC_OK);
+    atomic_store(&stored_in, rig_mailbox(&rig, "INBOX"));
+    rig.server.uids = left;
+    atomic_store(&rig.server.count, 3);
+    for (int again = 0; again < 2; again++) {
+        atomic_store(&storing, again == 0 ? rig.sync : NULL);
+        for (int64_t now = clock_ms(); clock_ms() == now;) /* the STORE was in another one */
+            sched_yield();
+        rig_age(&rig, "INBOX");
+        assert_int_equal(rig_list(&rig, "INBOX"), SYNC_OK);
+        assert_true(comes_to(&rig, "INBOX", 3));
+        assert_true(flags_are(&rig, 3, again == 0 ? "\\Seen" : "\\Flagged"));
+    }
+    assert_int_equal(atomic_load(&resyncs), 2);
+    rig_end(&rig);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +355,7 @@ int main(void)
         cmocka_unit_test(test_a_small_mailbox_is_not_searched),
         cmocka_unit_test(test_what_examine_tells),
         cmocka_unit_test(test_a_resync_of_another_mailbox),
+        cmocka_unit_test(test_flags_beside_a_store),
     };
     message_init();
     return cmocka_run_group_tests(tests, NULL, NULL);
