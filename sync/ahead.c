@@ -9,7 +9,7 @@
 enum {
     PLAN_ROWS = 256,  /* entries looked up at a time */
     PLAN_LOOKS = 8,   /* lookups a plan, where most bodies are here already */
-    WINDOW_GROWS = 4, /* times, each time that the reader comes for more */
+    WINDOW_GROWS = 8, /* times, each time that the reader comes for more */
     OPENED_MS = 5000, /* who opened the directory goes through it now */
 };
 

@@ -18,6 +18,13 @@ static unsigned ways_of(unsigned ready)
     return ready > 2 ? ready - 1 : 1;
 }
 
+/* Bodies that one of so many may have on their way, however small they are. */
+static unsigned most_ahead(unsigned ways)
+{
+    unsigned share = READER_ENTRIES / ways;
+    return share > SET_BODIES * 2 ? share : SET_BODIES * 2;
+}
+
 static bool waited_for_locked(const struct sync *sync, int64_t mailbox)
 {
     for (const struct job *job = sync->jobs; job != NULL; job = job->next) {
@@ -57,7 +64,7 @@ static bool may_take_locked(const struct worker *w, int64_t now)
     for (unsigned i = 0; i < sync->worker_count; i++)
         at_it += &sync->workers[i] != w && sync->workers[i].ahead > 0;
     unsigned ways = ways_of(ready);
-    return at_it < ways && w->ahead < SET_BODIES * 2 &&
+    return at_it < ways && w->ahead < most_ahead(ways) &&
            w->ahead_bytes <= ahead_budget_locked(sync) / ways / 4 * 3;
 }
 
