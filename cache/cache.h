@@ -138,6 +138,8 @@ enum cache_error cache_mailbox_get(struct cache *cache, int64_t id, struct cache
 /* The mailbox with the server's own name `name` (exact bytes). */
 enum cache_error cache_mailbox_find(struct cache *cache, const char *name,
                                     struct cache_mailbox *mailbox);
+/* Whether the server's name of a mailbox stands below another one's. */
+bool cache_name_is_below(const char *name, const char *above, char delimiter);
 /* Notes that the mailbox was listed or refreshed at `now_ms` (clock_ms): what checked_ms tells. In
  * memory only; costs nothing. */
 void cache_mailbox_checked(struct cache *cache, int64_t mailbox, int64_t now_ms);

@@ -54,22 +54,16 @@ enum cache_error envelope_index_add(struct cache *cache, const struct envelope_i
 
 enum cache_error envelope_index_tidy(struct cache *cache, bool *again)
 {
+    static const unsigned empty[] = {ENVELOPE_EMPTY};
     struct text_index *index = text_index_of(cache);
     int64_t messages = 0;
     *again = false;
     if (index == NULL)
         return CACHE_ERR_ABSENT;
     enum cache_error error = pool_number(&cache->index_readers, INDEX_MESSAGE_COUNT, &messages);
-    if (error != CACHE_OK || !text_index_stale(index->envelopes.rows, messages))
-        return error;
-    error = text_index_begin(index);
-    if (error != CACHE_OK)
-        return error;
-    error = db_run(&index->writer, ENVELOPE_EMPTY, NULL, 0);
-    error = text_index_end(index, error, ENVELOPE_MARK, &index->envelopes,
-                           (struct text_progress){0, 0});
-    *again = error == CACHE_OK;
-    return error;
+    return error != CACHE_OK ? error
+                             : text_index_renew(index, messages, empty, 1, ENVELOPE_MARK,
+                                                &index->envelopes, again);
 }
 
 uint64_t envelope_index_rows(const struct cache *cache)

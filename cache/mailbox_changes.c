@@ -103,7 +103,7 @@ struct renamed_job {
     size_t count;
 };
 
-static bool is_below(const char *name, const char *above, char delimiter)
+bool cache_name_is_below(const char *name, const char *above, char delimiter)
 {
     size_t len = strlen(above);
     return delimiter != '\0' && strncmp(name, above, len) == 0 && name[len] == delimiter;
@@ -127,7 +127,7 @@ static enum cache_error collect(struct renamed_job *renamed, struct db *index)
     while (step == DB_ROW && error == CACHE_OK) {
         const char *name = db_text(index, INDEX_MAILBOX_EACH, 2);
         char delimiter = (char)db_int(index, INDEX_MAILBOX_EACH, 3);
-        if (strcmp(name, renamed->from) == 0 || is_below(name, renamed->from, delimiter))
+        if (strcmp(name, renamed->from) == 0 || cache_name_is_below(name, renamed->from, delimiter))
             error = keep_id(renamed, db_int(index, INDEX_MAILBOX_EACH, 0));
         if (error == CACHE_OK)
             step = db_next(index, INDEX_MAILBOX_EACH);

@@ -220,11 +220,6 @@ bool text_index_full(const struct text_index *index)
     return atomic_load(&index->bytes) > index->cache->body_bytes / TEXT_INDEX_SHARE;
 }
 
-bool text_index_stale(int64_t rows, int64_t there)
-{
-    return rows - there >= STALE_MIN && rows >= 2 * there;
-}
-
 enum cache_error text_index_next(struct cache *cache, struct text_index_body *bodies, size_t max,
                                  size_t *count)
 {
@@ -310,25 +305,34 @@ enum cache_error text_index_add(struct cache *cache, const struct text_index_ent
     return text_index_end(index, error, TEXT_MARK, &index->texts, then);
 }
 
+enum cache_error text_index_renew(struct text_index *index, int64_t there, const unsigned *empty,
+                                  size_t count, unsigned statement, struct text_progress *now,
+                                  bool *again)
+{
+    if (now->rows - there < STALE_MIN || now->rows < 2 * there)
+        return CACHE_OK;
+    enum cache_error error = text_index_begin(index);
+    if (error != CACHE_OK)
+        return error;
+    for (size_t i = 0; i < count && error == CACHE_OK; i++)
+        error = db_run(&index->writer, empty[i], NULL, 0);
+    error = text_index_end(index, error, statement, now, (struct text_progress){0, 0});
+    *again = error == CACHE_OK;
+    if (*again)
+        (void)sqlite3_exec(index->writer.handle, "PRAGMA incremental_vacuum", NULL, NULL, NULL);
+    return error;
+}
+
 enum cache_error text_index_tidy(struct cache *cache, bool *again)
 {
+    static const unsigned empty[] = {TEXT_EMPTY, TEXT_EMPTY_UNREAD};
     struct text_index *index = text_index_of(cache);
     int64_t bodies = 0;
     *again = false;
     if (index == NULL)
         return CACHE_ERR_ABSENT;
     enum cache_error error = pool_number(&cache->bodies_readers, BODIES_STATE, &bodies);
-    if (error != CACHE_OK || !text_index_stale(index->texts.rows, bodies))
-        return error;
-    error = text_index_begin(index);
-    if (error != CACHE_OK)
-        return error;
-    error = db_run(&index->writer, TEXT_EMPTY, NULL, 0);
-    if (error == CACHE_OK)
-        error = db_run(&index->writer, TEXT_EMPTY_UNREAD, NULL, 0);
-    error = text_index_end(index, error, TEXT_MARK, &index->texts, (struct text_progress){0, 0});
-    *again = error == CACHE_OK;
-    if (*again)
-        (void)sqlite3_exec(index->writer.handle, "PRAGMA incremental_vacuum", NULL, NULL, NULL);
-    return error;
+    return error != CACHE_OK
+               ? error
+               : text_index_renew(index, bodies, empty, 2, TEXT_MARK, &index->texts, again);
 }

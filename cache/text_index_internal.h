@@ -64,8 +64,11 @@ enum cache_error text_index_end(struct text_index *index, enum cache_error error
                                 struct text_progress then);
 /* It takes no more. */
 bool text_index_full(const struct text_index *index);
-/* So many rows where there are so many of what they are of: most are of what is gone. */
-bool text_index_stale(int64_t rows, int64_t there);
+/* Where there are `there` of what *now has rows of, and most rows are of what is gone: runs
+ * `empty`, statements, and begins anew; *again then. */
+enum cache_error text_index_renew(struct text_index *index, int64_t there, const unsigned *empty,
+                                  size_t count, unsigned statement, struct text_progress *now,
+                                  bool *again);
 
 /* A list that grows; the caller frees it. */
 struct numbers {

@@ -35,9 +35,7 @@ void ahead_start(struct worker *w);
 void ahead_returned(struct sync *sync, int64_t message);
 /* Whether a connection should be made for it, or kept in reserve. */
 bool ahead_calls_locked(const struct sync *sync);
-/* The worker sends a FETCH, or EXAMINE, and its pipeline may be empty; and the first answer is
- * here.
- */
+/* The worker sends FETCH or EXAMINE, perhaps into an empty pipeline; the first answer is here. */
 void ahead_asked(struct worker *w);
 void ahead_answered(struct worker *w);
 /* Bytes of a body came, or of a listing: it tells what the wire bears before the first body. */

@@ -493,6 +493,8 @@ struct tree_entries {
 bool tree_build(struct tree_name **names, size_t *count, bool subscribed_only,
                 struct tree_entries *entries);
 void tree_entries_free(struct tree_entries *entries);
+/* The server's name of the level above; malloc. NULL: the root, or no memory. */
+char *tree_parent_name(const char *name, char delimiter);
 /* The name of the second and further mailboxes that would have the same one: as of
  * cache_tree_replace. */
 void tree_ordinal_name(const char *shown, unsigned ordinal, char *name);

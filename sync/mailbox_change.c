@@ -353,13 +353,6 @@ void mailbox_carry(struct batch *batch)
 
 /* ---- into the cache ---- */
 
-/* The server's name of the level above; malloc, NULL: the root. */
-static char *parent_name(const char *name, char delimiter)
-{
-    const char *at = delimiter != 0 ? strrchr(name, delimiter) : NULL;
-    return at != NULL ? strndup(name, (size_t)(at - name)) : NULL;
-}
-
 static void inode_of(struct change *change, const char *name)
 {
     struct cache_mailbox row = {0};
@@ -373,7 +366,7 @@ static enum cache_error created(struct change *change)
     struct sync *sync = change->sync;
     const struct journal_intent *intent = &change->row.intent;
     char delimiter = intent->delimiter != 0 ? intent->delimiter : delimiter_of(sync);
-    char *parent = parent_name(intent->mailbox, delimiter), shown[CACHE_NAME_MAX + 1];
+    char *parent = tree_parent_name(intent->mailbox, delimiter), shown[CACHE_NAME_MAX + 1];
     if (message_name_directory(shown, intent->name, strlen(intent->name), 0) != 0)
         strcpy(shown, "_");
     const struct cache_tree_entry entry = {.name = intent->mailbox,
@@ -394,7 +387,7 @@ static enum cache_error renamed(struct change *change)
 {
     struct sync *sync = change->sync;
     const struct journal_intent *intent = &change->row.intent;
-    char *parent = parent_name(intent->target, intent->delimiter), shown[CACHE_NAME_MAX + 1];
+    char *parent = tree_parent_name(intent->target, intent->delimiter), shown[CACHE_NAME_MAX + 1];
     if (message_name_directory(shown, intent->name, strlen(intent->name), 0) != 0)
         strcpy(shown, "_");
     enum cache_error error =

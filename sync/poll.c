@@ -192,9 +192,11 @@ static bool choose_mailboxes(struct poll *poll)
     struct sync *sync = poll->worker->sync;
     if (cache_mailbox_each(sync->cache, gather, poll) != CACHE_OK)
         return false;
-    for (size_t i = 0; i < poll->count && poll->job->mailbox == 0; i++)
+    if (poll->job->mailbox != 0)
+        return true; /* in the order of the walk */
+    for (size_t i = 0; i < poll->count; i++)
         poll->items[i].read_at = regard_read_at(sync, poll->items[i].mailbox);
-    if (poll->count > 0 && poll->job->mailbox == 0)
+    if (poll->count > 0)
         qsort(poll->items, poll->count, sizeof *poll->items, by_regard);
     if (poll->count > POLL_MAX)
         take_turns(poll);

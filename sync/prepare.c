@@ -68,11 +68,8 @@ struct subtree {
 static bool add_below(void *ctx, const struct cache_mailbox *mailbox)
 {
     struct subtree *tree = ctx;
-    size_t len = strlen(tree->name);
-    bool in = strncmp(mailbox->name, tree->name, len) == 0 &&
-              (mailbox->name[len] == '\0' ||
-               (tree->delimiter != 0 && mailbox->name[len] == tree->delimiter));
-    if (!in)
+    if (strcmp(mailbox->name, tree->name) != 0 &&
+        !cache_name_is_below(mailbox->name, tree->name, tree->delimiter))
         return true;
     int64_t *ids = realloc(tree->ids, (tree->count + 1) * sizeof *ids);
     if (ids == NULL)

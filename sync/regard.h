@@ -73,6 +73,8 @@ void poll_compare_id(struct sync *sync, int64_t mailbox, const struct standing *
                      int64_t asked);
 /* The items that a poll asks STATUS for, of a server with these capabilities. */
 const char *poll_items(unsigned capabilities);
+/* Whether it has messages, UIDNEXT and UIDVALIDITY. */
+bool standing_is_whole(const struct standing *standing);
 void standing_of(struct standing *standing, const struct imap_mailbox_status *status);
 /* Sees that `mailbox` is refreshed, by a job that nobody waits for. `standing` (may be NULL) is
  * what it will be in step with; `flags`: they have changed, too. Any thread, no lock. */

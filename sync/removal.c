@@ -65,9 +65,7 @@ static bool in_trash(struct sync *sync, const struct cache_mailbox *mailbox, int
         return trash != 0;
     if (cache_mailbox_get(sync->cache, trash, &row) != CACHE_OK)
         return false;
-    size_t len = strlen(row.name);
-    bool below = row.delimiter != 0 && strncmp(mailbox->name, row.name, len) == 0 &&
-                 mailbox->name[len] == row.delimiter;
+    bool below = cache_name_is_below(mailbox->name, row.name, row.delimiter);
     cache_mailbox_free(&row);
     return below;
 }

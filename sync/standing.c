@@ -80,12 +80,17 @@ static struct standing completed(const struct standing *now, const struct standi
     return both;
 }
 
+bool standing_is_whole(const struct standing *standing)
+{
+    const unsigned told = IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
+    return (standing->present & told) == told;
+}
+
 /* Nothing of it is here, and nothing is there. */
 static bool is_empty(struct sync *sync, const struct cache_mailbox *row, const struct standing *now)
 {
-    const unsigned told = IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
     uint64_t directories, messages = 0;
-    return (now->present & told) == told && now->messages == 0 && now->uidvalidity != 0 &&
+    return standing_is_whole(now) && now->messages == 0 && now->uidvalidity != 0 &&
            now->uidnext != 0 && row->listed_uid == 0 &&
            cache_inode_count(sync->cache, row->ino, &directories, &messages) == CACHE_OK &&
            messages == 0;
@@ -126,9 +131,8 @@ static void note_unlisted(struct sync *sync, const struct cache_mailbox *row,
  */
 static bool says_all(struct sync *sync, const struct cache_mailbox *row, const struct standing *now)
 {
-    const unsigned told = IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
     bool flags = (now->present & IMAP_STATUS_HIGHESTMODSEQ) != 0 && now->modseq != 0;
-    return (now->present & told) == told && (flags || !regard_flags_old(sync, row->id));
+    return standing_is_whole(now) && (flags || !regard_flags_old(sync, row->id));
 }
 
 /* `asked`: clock_ms; 0: not known. */

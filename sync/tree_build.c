@@ -279,6 +279,12 @@ bool tree_build(struct tree_name **names, size_t *count, bool subscribed_only,
     return true;
 }
 
+char *tree_parent_name(const char *name, char delimiter)
+{
+    const char *at = delimiter != 0 ? strrchr(name, delimiter) : NULL;
+    return at != NULL ? strndup(name, (size_t)(at - name)) : NULL;
+}
+
 void tree_ordinal_name(const char *shown, unsigned ordinal, char *name)
 {
     if (message_name_directory(name, shown, strlen(shown), ordinal) != 0)

@@ -148,9 +148,8 @@ static void keep_those_with_messages(struct renamed *r)
 
 static bool may_be(const struct gone *gone, const struct came *came)
 {
-    const unsigned told = IMAP_STATUS_MESSAGES | IMAP_STATUS_UIDNEXT | IMAP_STATUS_UIDVALIDITY;
     const struct standing *now = &came->standing;
-    return (now->present & told) == told && now->uidvalidity == gone->uidvalidity &&
+    return standing_is_whole(now) && now->uidvalidity == gone->uidvalidity &&
            now->uidnext > gone->listed_uid && now->messages > 0;
 }
 

@@ -30,13 +30,6 @@ static bool keeps_messages(const struct renamed *r, int64_t mailbox)
 
 /* ---- which level it was that was renamed ---- */
 
-/* The level above, malloc; NULL: the root, or no memory. */
-static char *above(const char *name, char delimiter)
-{
-    const char *at = delimiter != 0 ? strrchr(name, delimiter) : NULL;
-    return at != NULL ? strndup(name, (size_t)(at - name)) : NULL;
-}
-
 static bool same_last_level(const char *a, const char *b, char delimiter)
 {
     const char *x = strrchr(a, delimiter), *y = strrchr(b, delimiter);
@@ -62,7 +55,7 @@ static bool level_went(const struct renamed *r, const char *from, const char *to
 static void climb(const struct renamed *r, char **from, char **to, char delimiter)
 {
     while (delimiter != 0 && same_last_level(*from, *to, delimiter)) {
-        char *x = above(*from, delimiter), *y = above(*to, delimiter);
+        char *x = tree_parent_name(*from, delimiter), *y = tree_parent_name(*to, delimiter);
         if (x == NULL || y == NULL || strcmp(x, y) == 0 || !level_went(r, x, y)) {
             free(x);
             free(y);
@@ -87,10 +80,8 @@ struct below {
 static bool gather_doubtful(void *ctx, const struct cache_mailbox *mailbox)
 {
     struct below *below = ctx;
-    size_t len = strlen(below->name);
-    bool in = strncmp(mailbox->name, below->name, len) == 0 &&
-              (mailbox->name[len] == '\0' ||
-               (mailbox->delimiter != 0 && mailbox->name[len] == mailbox->delimiter));
+    bool in = strcmp(mailbox->name, below->name) == 0 ||
+              cache_name_is_below(mailbox->name, below->name, mailbox->delimiter);
     if (!in || mailbox->uidvalidity == 0 || keeps_messages(below->renamed, mailbox->id))
         return true;
     char **names = realloc(below->doubtful, (below->count + 1) * sizeof *names);
